@@ -1,0 +1,163 @@
+//! The arguments of the annotated function, `self` included: what each is called and where its type stands.
+
+use crate::args::quoted;
+use crate::errors::{Errors, remedy};
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Error, FnArg, Ident, Pat, PatType, Receiver, Result, Token};
+
+/// All arguments, in order.
+pub(crate) struct Arguments(Vec<Argument>);
+
+/// One argument.
+#[derive(Clone)]
+pub(crate) struct Argument {
+    /// Its place in the signature.
+    pub(crate) position: usize,
+    pub(crate) binding: Binding,
+    /// The first and the last token of its type, for errors about it.
+    pub(crate) place: (Span, Span),
+    /// Its `#[cfg(..)]`s, which decide whether it is there at all.
+    pub(crate) conditions: Vec<Attribute>,
+}
+
+/// What an argument is called.
+#[derive(Clone)]
+pub(crate) enum Binding {
+    Name(Ident),
+    /// It has no name but is taken apart: the expansion names it, and takes it apart in the body.
+    Pattern(Pat),
+}
+
+impl Arguments {
+    pub(crate) fn new(inputs: &Punctuated<FnArg, Token![,]>) -> Self {
+        let argument = |(position, input): (usize, &FnArg)| match input {
+            FnArg::Receiver(receiver) => Argument::receiver(position, receiver),
+            FnArg::Typed(typed) => Argument::typed(position, typed),
+        };
+        Self(inputs.iter().enumerate().map(argument).collect())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Argument> {
+        self.0.iter()
+    }
+
+    /// The arguments that are not skipped.
+    pub(crate) fn without(&self, skipped: &[Ident], errors: &mut Errors) -> Vec<Argument> {
+        let skipped: Vec<_> = skipped
+            .iter()
+            .filter_map(|name| errors.keep(self.find(name, "`skip` takes names of arguments")))
+            .collect();
+        self.iter()
+            .filter(|argument| argument.name().is_none_or(|name| !skipped.contains(&name)))
+            .cloned()
+            .collect()
+    }
+
+    /// The name as the signature has it, with the hygiene it has there.
+    pub(crate) fn find(&self, word: &Ident, rule: &str) -> Result<&Ident> {
+        if let Some(name) = self.names().find(|name| name.unraw() == word.unraw()) {
+            return Ok(name);
+        }
+        let advice = if self.iter().any(|argument| argument.takes_apart(word)) {
+            "it is part of a pattern; give the whole argument a name, and take it apart in the body"
+                .to_owned()
+        } else {
+            let names: Vec<_> = self.names().map(ToString::to_string).collect();
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            remedy(&word.to_string(), names.iter().copied(), || {
+                match names.as_slice() {
+                    [] => format!("it has none, and {rule}"),
+                    _ => format!("{rule}, here {}", quoted(&names)),
+                }
+            })
+        };
+        Err(Error::new(
+            word.span(),
+            format!("`{word}` is not an argument of this function; {advice}"),
+        ))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &Ident> {
+        self.iter().filter_map(Argument::name)
+    }
+}
+
+impl Argument {
+    fn receiver(position: usize, receiver: &Receiver) -> Self {
+        let name = Ident::new("self", receiver.self_token.span);
+        let bare = Receiver {
+            attrs: Vec::new(),
+            ..receiver.clone()
+        };
+        Self::new(
+            position,
+            Binding::Name(name),
+            bare.to_token_stream(),
+            &receiver.attrs,
+        )
+    }
+
+    fn typed(position: usize, typed: &PatType) -> Self {
+        let binding = match &*typed.pat {
+            Pat::Ident(name) if name.subpat.is_none() && name.by_ref.is_none() => {
+                Binding::Name(name.ident.clone())
+            }
+            pattern => Binding::Pattern(pattern.clone()),
+        };
+        Self::new(position, binding, typed.ty.to_token_stream(), &typed.attrs)
+    }
+
+    fn new(
+        position: usize,
+        binding: Binding,
+        r#type: TokenStream,
+        attributes: &[Attribute],
+    ) -> Self {
+        let conditions = attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("cfg"))
+            .cloned()
+            .collect();
+        Self {
+            position,
+            binding,
+            place: ends(r#type),
+            conditions,
+        }
+    }
+
+    fn name(&self) -> Option<&Ident> {
+        match &self.binding {
+            Binding::Name(name) => Some(name),
+            Binding::Pattern(_) => None,
+        }
+    }
+
+    fn takes_apart(&self, word: &Ident) -> bool {
+        match &self.binding {
+            Binding::Name(_) => false,
+            Binding::Pattern(pattern) => {
+                mentions(pattern.to_token_stream(), &word.to_string()).is_some()
+            }
+        }
+    }
+}
+
+/// Where tokens begin and end.
+pub(crate) fn ends(tokens: TokenStream) -> (Span, Span) {
+    let mut spans = tokens.into_iter().map(|token| token.span());
+    let first = spans.next().unwrap_or_else(Span::call_site);
+    (first, spans.last().unwrap_or(first))
+}
+
+/// Where a word stands among tokens.
+pub(crate) fn mentions(tokens: TokenStream, word: &str) -> Option<Span> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Ident(ident) if ident == word => Some(ident.span()),
+        TokenTree::Group(group) => mentions(group.stream(), word),
+        _ => None,
+    })
+}

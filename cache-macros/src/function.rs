@@ -1,0 +1,156 @@
+//! The annotated function: its attributes, visibility and signature parsed, its body kept as raw tokens, so that
+//! half-typed code keeps its completions and its own errors.
+
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use syn::parse::{ParseStream, Parser};
+use syn::{
+    Attribute, Error, GenericArgument, Path, PathArguments, Result, ReturnType, Signature, Token,
+    Type, TypeParamBound, Visibility, parse_quote,
+};
+
+/// A function as it was written.
+pub(crate) struct Function {
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) visibility: Visibility,
+    pub(crate) signature: Signature,
+    pub(crate) body: Body,
+}
+
+/// `{ #![..] .. }`.
+pub(crate) struct Body {
+    /// What was said about the function inside its braces.
+    pub(crate) attributes: Vec<Attribute>,
+    pub(crate) block: Group,
+    pub(crate) boxed: Option<Boxed>,
+}
+
+/// What `#[async_trait]` leaves of an `async fn`: a function that returns `Pin<Box<dyn Future<Output = R>>>` and whose
+/// whole body is `Box::pin(async move { .. })`. It counts as the `async fn` that it was; its block is the inner one.
+pub(crate) struct Boxed {
+    /// `Box::pin`.
+    pub(crate) pin: TokenStream,
+    /// `R`.
+    pub(crate) output: Type,
+}
+
+impl Function {
+    /// The function that `attribute` stands on.
+    pub(crate) fn new(item: TokenStream, attribute: &str) -> Result<Self> {
+        let parser = |input: ParseStream<'_>| {
+            let attributes = input.call(Attribute::parse_outer)?;
+            let visibility = input.parse()?;
+            let place = input.span();
+            let signature: Signature = input.parse().map_err(|_| {
+                Error::new(
+                    place,
+                    format!("`#[{attribute}]` goes on an `async fn`; move it to one"),
+                )
+            })?;
+            if let Some(end) = input.parse::<Option<Token![;]>>()? {
+                let message =
+                    format!("this `fn` has no body; put `#[{attribute}]` on the one in the `impl`");
+                return Err(Error::new(end.span, message));
+            }
+            let body = body(&signature, &input.parse()?)?;
+            Ok(Self {
+                attributes,
+                visibility,
+                signature,
+                body,
+            })
+        };
+        parser.parse2(item)
+    }
+
+    /// What a call yields once it was awaited.
+    pub(crate) fn returned(&self) -> Type {
+        match (&self.body.boxed, &self.signature.output) {
+            (Some(boxed), _) => boxed.output.clone(),
+            (None, ReturnType::Type(_, returned)) => (**returned).clone(),
+            (None, ReturnType::Default) => parse_quote!(()),
+        }
+    }
+
+    pub(crate) fn is_async(&self) -> bool {
+        self.signature.asyncness.is_some() || self.body.boxed.is_some()
+    }
+}
+
+fn body(signature: &Signature, braces: &Group) -> Result<Body> {
+    if let Some((boxed, block)) = boxed(signature, braces.stream()) {
+        return Ok(Body {
+            attributes: Vec::new(),
+            block,
+            boxed: Some(boxed),
+        });
+    }
+    let parser = |input: ParseStream<'_>| Ok((Attribute::parse_inner(input)?, input.parse()?));
+    let (attributes, tokens) = parser.parse2(braces.stream())?;
+    let mut block = Group::new(Delimiter::Brace, tokens);
+    block.set_span(braces.span());
+    Ok(Body {
+        attributes,
+        block,
+        boxed: None,
+    })
+}
+
+/// The box and the block in it, if that is the whole body.
+fn boxed(signature: &Signature, body: TokenStream) -> Option<(Boxed, Group)> {
+    let ReturnType::Type(_, returned) = &signature.output else {
+        return None;
+    };
+    let output = future_output(returned)?.clone();
+    let mut pin: Vec<TokenTree> = body.into_iter().collect();
+    let Some(TokenTree::Group(argument)) = pin.pop() else {
+        return None;
+    };
+    let pin: TokenStream = pin.into_iter().collect();
+    syn::parse2::<Path>(pin.clone()).ok()?;
+    let async_block = |input: ParseStream<'_>| {
+        input.parse::<Token![async]>()?;
+        input.parse::<Token![move]>()?;
+        input.parse()
+    };
+    Some((
+        Boxed { pin, output },
+        async_block.parse2(argument.stream()).ok()?,
+    ))
+}
+
+/// `R` of `Pin<Box<dyn Future<Output = R> + ..>>`.
+fn future_output(returned: &Type) -> Option<&Type> {
+    let Type::TraitObject(object) = only_argument(only_argument(returned, "Pin")?, "Box")? else {
+        return None;
+    };
+    let future = object.bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => generics(&bound.path, "Future"),
+        _ => None,
+    });
+    future?.find_map(|argument| match argument {
+        GenericArgument::AssocType(output) if output.ident == "Output" => Some(&output.ty),
+        _ => None,
+    })
+}
+
+/// `T` of `Name<T>`.
+fn only_argument<'a>(outer: &'a Type, name: &str) -> Option<&'a Type> {
+    let Type::Path(outer) = outer else {
+        return None;
+    };
+    match generics(&outer.path, name)?.next()? {
+        GenericArgument::Type(argument) => Some(argument),
+        _ => None,
+    }
+}
+
+fn generics<'a>(
+    path: &'a Path,
+    name: &str,
+) -> Option<impl Iterator<Item = &'a GenericArgument> + use<'a>> {
+    let last = path.segments.last().filter(|last| last.ident == name)?;
+    match &last.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(arguments.args.iter()),
+        _ => None,
+    }
+}

@@ -1,0 +1,36 @@
+//! The attributes of `cache-runtime`, which re-exports them: depend on that crate, not on this one.
+//!
+//! A straight line leads from what the user wrote to what the compiler sees: [`args`] reads the options,
+//! [`function`] the annotated function, [`model`] brings both together and makes every check, [`expand`] writes the
+//! result. Behaviour is none of it: an expansion consists of a few calls into `cache_runtime::__private`.
+
+mod args;
+mod arguments;
+mod duration;
+mod errors;
+mod expand;
+mod function;
+mod model;
+#[cfg(test)]
+mod snapshots;
+mod template;
+
+use proc_macro::TokenStream;
+
+#[doc = include_str!("../docs/cached.md")]
+#[proc_macro_attribute]
+pub fn cached(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    errors::or_unchanged(item.into(), |item| {
+        model::CachedFn::new(attribute.into(), item).map(expand::cached)
+    })
+    .into()
+}
+
+#[doc = include_str!("../docs/cache_invalidate.md")]
+#[proc_macro_attribute]
+pub fn cache_invalidate(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    errors::or_unchanged(item.into(), |item| {
+        model::InvalidatingFn::new(attribute.into(), item).map(expand::invalidating)
+    })
+    .into()
+}

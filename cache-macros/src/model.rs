@@ -1,0 +1,233 @@
+//! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
+
+use crate::args::{CachedArgs, InvalidateArgs, Options as _, Prefixes, Slot, Ttl, When};
+use crate::arguments::{Argument, Arguments};
+use crate::errors::Errors;
+use crate::function::Function;
+use crate::template::{Piece, Template};
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::spanned::Spanned;
+use syn::{Error, Ident, Member, Path, Result, ReturnType, Type};
+
+/// A function whose results are kept.
+pub(crate) struct CachedFn {
+    pub(crate) frame: Frame,
+    pub(crate) prefix: Option<String>,
+    pub(crate) ttl: Option<Ttl>,
+    pub(crate) key: Key,
+}
+
+/// A function after which something is forgotten.
+pub(crate) struct InvalidatingFn {
+    pub(crate) frame: Frame,
+    pub(crate) when: When,
+    pub(crate) target: Target,
+}
+
+/// What both attributes need of a function.
+pub(crate) struct Frame {
+    pub(crate) function: Function,
+    pub(crate) arguments: Arguments,
+    pub(crate) returned: Type,
+    /// Where the runtime is.
+    pub(crate) runtime: TokenStream,
+}
+
+pub(crate) enum Key {
+    /// These arguments, and the function.
+    Arguments(Vec<Argument>),
+    Template(Vec<Part>),
+}
+
+pub(crate) enum Target {
+    Prefixes(Vec<String>),
+    Entry { prefix: String, key: Vec<Part> },
+}
+
+/// A piece of a template whose argument was found.
+pub(crate) enum Part {
+    Text(String),
+    /// An argument, or a field of it.
+    Value(Ident, Vec<Member>),
+}
+
+impl CachedFn {
+    pub(crate) fn new(attribute: TokenStream, item: TokenStream) -> Result<Self> {
+        let mut errors = Errors::default();
+        let function = Function::new(item, CachedArgs::ATTRIBUTE)?;
+        let args = CachedArgs::parse(attribute, &mut errors);
+        errors.keep(is_async(
+            &function,
+            "a cached function",
+            "use `cache.get_or_set(..)` inside it",
+        ));
+        errors.keep(returns_something(&function));
+        let frame = Frame::new(function, args.runtime, "a cached value", &mut errors);
+        errors.keep(is_owned(&frame.returned));
+        if let (Some(_), Some(skip)) = (&args.key, &args.skip) {
+            errors.push(Error::new(
+                skip.name.span(),
+                "`skip` has no effect with `key`; remove it",
+            ));
+        }
+        let skipped = args.skip.map(|skip| skip.value).unwrap_or_default();
+        let key = match args.key {
+            Some(key) => Key::Template(errors.keep(frame.resolve(key.value)).unwrap_or_default()),
+            None => Key::Arguments(frame.arguments.without(&skipped, &mut errors)),
+        };
+        let prefix = args.prefix.map(|prefix| prefix.value.0);
+        errors.finish(Self {
+            frame,
+            prefix,
+            ttl: args.ttl.map(|ttl| ttl.value),
+            key,
+        })
+    }
+}
+
+impl InvalidatingFn {
+    pub(crate) fn new(attribute: TokenStream, item: TokenStream) -> Result<Self> {
+        let mut errors = Errors::default();
+        let function = Function::new(item, InvalidateArgs::ATTRIBUTE)?;
+        let args = InvalidateArgs::parse(attribute, &mut errors);
+        errors.keep(is_async(
+            &function,
+            "an invalidating function",
+            "use `cache.invalidate_prefix(..)` inside it",
+        ));
+        let frame = Frame::new(
+            function,
+            args.runtime,
+            "what an invalidating function returns",
+            &mut errors,
+        );
+        let target = errors
+            .keep(target(args.prefix, args.key, &frame, &args.given))
+            .flatten();
+        let when = args.when.map(|when| when.value).unwrap_or_default();
+        // Without a target there is a mistake, and what is made here is not used.
+        let target = target.unwrap_or(Target::Prefixes(Vec::new()));
+        errors.finish(Self {
+            frame,
+            when,
+            target,
+        })
+    }
+}
+
+/// What is forgotten; `None` where a mistake in an option, reported already, leaves it open.
+fn target(
+    prefix: Slot<Prefixes>,
+    key: Slot<Template>,
+    frame: &Frame,
+    given: &[String],
+) -> Result<Option<Target>> {
+    let Some(prefix) = prefix else {
+        if given.iter().any(|name| name == "prefix") {
+            return Ok(None);
+        }
+        let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`";
+        let place = key.map_or_else(Span::call_site, |key| key.name.span());
+        return Err(Error::new(place, message));
+    };
+    let mut prefixes: Vec<String> = prefix.value.0.into_iter().map(|prefix| prefix.0).collect();
+    let Some(key) = key else {
+        return Ok(Some(Target::Prefixes(prefixes)));
+    };
+    match (prefixes.pop(), prefixes.is_empty()) {
+        (Some(prefix), true) => {
+            let key = frame.resolve(key.value)?;
+            Ok(Some(Target::Entry { prefix, key }))
+        }
+        _ => {
+            let message = "`key` names one entry under one prefix; give a single `prefix`";
+            Err(Error::new(key.name.span(), message))
+        }
+    }
+}
+
+impl Frame {
+    fn new(function: Function, runtime: Slot<Path>, what: &str, errors: &mut Errors) -> Self {
+        let arguments = Arguments::new(&function.signature.inputs);
+        let returned = function.returned();
+        if let Some(place) = opaque(&returned) {
+            let message =
+                format!("{what} must have a type with a name; write it in place of `impl ..`");
+            errors.push(Error::new(place, message));
+        }
+        let runtime = match runtime {
+            Some(path) => path.value.to_token_stream(),
+            None => quote!(::cache_runtime),
+        };
+        Self {
+            function,
+            arguments,
+            returned,
+            runtime,
+        }
+    }
+
+    /// The pieces of a template, each hole with the argument it names.
+    fn resolve(&self, template: Template) -> Result<Vec<Part>> {
+        let mut errors = Errors::default();
+        let mut parts = Vec::new();
+        for piece in template.pieces {
+            match piece {
+                Piece::Text(text) => parts.push(Part::Text(text)),
+                Piece::Hole(hole) => {
+                    let found = self
+                        .arguments
+                        .find(&hole.argument, "a hole names an argument");
+                    if let Some(argument) = errors.keep(found) {
+                        parts.push(Part::Value(argument.clone(), hole.fields));
+                    }
+                }
+            }
+        }
+        errors.finish(parts)
+    }
+}
+
+fn is_async(function: &Function, what: &str, instead: &str) -> Result<()> {
+    if function.is_async() {
+        return Ok(());
+    }
+    let message = format!("{what} must be `async`; add `async`, or {instead}");
+    Err(Error::new(function.signature.fn_token.span, message))
+}
+
+fn returns_something(function: &Function) -> Result<()> {
+    let nothing = match &function.signature.output {
+        ReturnType::Default => Some(function.signature.ident.span()),
+        ReturnType::Type(_, returned) => match &**returned {
+            Type::Tuple(tuple) if tuple.elems.is_empty() => Some(tuple.span()),
+            _ => None,
+        },
+    };
+    match nothing {
+        None => Ok(()),
+        Some(place) => Err(Error::new(
+            place,
+            "this function returns nothing that could be cached; return a value, or remove `#[cached]`",
+        )),
+    }
+}
+
+fn is_owned(returned: &Type) -> Result<()> {
+    let Type::Reference(reference) = returned else {
+        return Ok(());
+    };
+    let written = reference.elem.to_token_stream().to_string();
+    let owned = match written.as_str() {
+        "str" => "String".to_owned(),
+        _ => written.clone(),
+    };
+    let message = format!("a cached value must be owned; return `{owned}` instead of `&{written}`");
+    Err(Error::new(returned.span(), message))
+}
+
+/// Where `impl ..` stands in a type.
+fn opaque(returned: &Type) -> Option<Span> {
+    crate::arguments::mentions(returned.to_token_stream(), "impl")
+}

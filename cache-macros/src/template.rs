@@ -1,0 +1,247 @@
+//! `key = "{user_id}:profile"` taken apart: text, and holes that name an argument or a field of one.
+
+use proc_macro2::Span;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::{Error, Ident, Index, Member, Result};
+
+/// The parsed template of a key.
+pub(crate) struct Template {
+    pub(crate) pieces: Vec<Piece>,
+}
+
+pub(crate) enum Piece {
+    /// Stands in the key as it is.
+    Text(String),
+    /// Stands for the value of an argument, escaped.
+    Hole(Hole),
+}
+
+/// `{settings.locale}`: the argument as written in the literal, and the way from there.
+pub(crate) struct Hole {
+    pub(crate) argument: Ident,
+    pub(crate) fields: Vec<Member>,
+}
+
+/// Why a character cannot stand in a key as it is: a space would end it in a terminal, and the others mean something in
+/// a pattern, in a Redis Cluster hash tag or in the escaping of arguments.
+pub(crate) fn forbidden(text: &str) -> Option<char> {
+    text.chars()
+        .find(|&c| c.is_whitespace() || c.is_control() || "*?[]{}\\^%'".contains(c))
+}
+
+impl Parse for Template {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let literal = crate::args::string(input, "key", "key = \"{id}:profile\"")?;
+        let pieces = pieces(&literal.value(), literal.span())
+            .map_err(|message| Error::new(literal.span(), message))?;
+        Ok(Self { pieces })
+    }
+}
+
+fn pieces(template: &str, span: Span) -> std::result::Result<Vec<Piece>, String> {
+    let mut pieces = Vec::new();
+    let mut text = String::new();
+    let mut rest = template.chars();
+    while let Some(c) = rest.next() {
+        let doubled = rest.as_str().starts_with(c);
+        match c {
+            '{' | '}' if doubled => text.extend(rest.next()),
+            '{' => {
+                let (hole, after) = rest
+                    .as_str()
+                    .split_once('}')
+                    .ok_or("this `{` is not closed; name an argument in it, such as `{id}`")?;
+                push_text(&mut pieces, &mut text)?;
+                pieces.push(Piece::Hole(self::hole(hole, span)?));
+                rest = after.chars();
+            }
+            '}' => return Err("this `}` closes nothing; remove it".to_owned()),
+            c => text.push(c),
+        }
+    }
+    push_text(&mut pieces, &mut text)?;
+    check_separators(&pieces)?;
+    if pieces.is_empty() {
+        return Err(
+            "an empty `key` is one entry for everything; name an argument in it, such as `{id}`"
+                .to_owned(),
+        );
+    }
+    Ok(pieces)
+}
+
+/// Two arguments with nothing fixed between them would share entries: `ab`, `c` and `a`, `bc`.
+fn check_separators(pieces: &[Piece]) -> std::result::Result<(), String> {
+    let pairs = pieces.iter().zip(pieces.iter().skip(1));
+    for (piece, next) in pairs {
+        if let (Piece::Hole(first), Piece::Hole(second)) = (piece, next) {
+            let (first, second) = (&first.argument, &second.argument);
+            return Err(format!(
+                "nothing separates `{first}` from `{second}`; put a `:` between the two"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn push_text(pieces: &mut Vec<Piece>, text: &mut String) -> std::result::Result<(), String> {
+    if let Some(c) = forbidden(text) {
+        return Err(format!(
+            "`{}` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
+            c.escape_debug()
+        ));
+    }
+    if !text.is_empty() {
+        pieces.push(Piece::Text(std::mem::take(text)));
+    }
+    Ok(())
+}
+
+fn hole(written: &str, span: Span) -> std::result::Result<Hole, String> {
+    let mut path = written.trim().split('.');
+    let argument = path.next().unwrap_or_default();
+    if argument.is_empty() {
+        return Err(
+            "an empty hole stands for nothing; name an argument in it, such as `{id}`".to_owned(),
+        );
+    }
+    let illegible = || {
+        format!(
+            "`{{{written}}}` is not an argument or a field of one; write `{{id}}` or `{{user.id}}`"
+        )
+    };
+    Ok(Hole {
+        argument: ident(Ident::parse_any, argument, span).ok_or_else(illegible)?,
+        fields: path
+            .map(|field| member(field, span))
+            .collect::<Option<_>>()
+            .ok_or_else(illegible)?,
+    })
+}
+
+fn member(field: &str, span: Span) -> Option<Member> {
+    match field.parse() {
+        Ok(index) => Some(Member::Unnamed(Index { index, span })),
+        Err(_) => ident(Ident::parse, field, span).map(Member::Named),
+    }
+}
+
+/// A word at the place of the literal.
+fn ident(parser: impl Parser<Output = Ident>, word: &str, span: Span) -> Option<Ident> {
+    let mut ident = parser.parse_str(word).ok()?;
+    ident.set_span(span);
+    Some(ident)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Piece, pieces};
+    use proc_macro2::Span;
+    use quote::ToTokens;
+
+    /// Pieces as text: holes in angle brackets.
+    fn read(template: &str) -> Result<String, String> {
+        let spell = |piece: &Piece| match piece {
+            Piece::Text(text) => format!("{text:?}"),
+            Piece::Hole(hole) => {
+                let fields = hole
+                    .fields
+                    .iter()
+                    .map(|field| format!(".{}", field.to_token_stream()));
+                format!("<{}{}>", hole.argument, fields.collect::<String>())
+            }
+        };
+        Ok(pieces(template, Span::call_site())?
+            .iter()
+            .map(spell)
+            .collect::<Vec<_>>()
+            .join(" "))
+    }
+
+    #[track_caller]
+    fn check(template: &str, expected: &str) {
+        assert_eq!(read(template).as_deref(), Ok(expected));
+    }
+
+    #[track_caller]
+    fn check_error(template: &str, message: &str) {
+        assert_eq!(read(template), Err(message.to_owned()));
+    }
+
+    #[test]
+    fn text_and_holes_alternate() {
+        check("{user_id}:profile", r#"<user_id> ":profile""#);
+        check("all", r#""all""#);
+        check("{ a }:{b}", r#"<a> ":" <b>"#);
+    }
+
+    #[test]
+    fn holes_reach_into_fields() {
+        check("{settings.locale.name}", "<settings.locale.name>");
+        check("{pair.0}:{pair.1}", r#"<pair.0> ":" <pair.1>"#);
+        check("{self.tenant}", "<self.tenant>");
+        check("{r#type}:{a.r#type}", r#"<r#type> ":" <a.r#type>"#);
+    }
+
+    #[test]
+    fn malformed_templates_are_refused() {
+        check_error(
+            "",
+            "an empty `key` is one entry for everything; name an argument in it, such as `{id}`",
+        );
+        check_error(
+            "{}",
+            "an empty hole stands for nothing; name an argument in it, such as `{id}`",
+        );
+        check_error(
+            "{id",
+            "this `{` is not closed; name an argument in it, such as `{id}`",
+        );
+        check_error(
+            "{a}{b}",
+            "nothing separates `a` from `b`; put a `:` between the two",
+        );
+        check_error("id}", "this `}` closes nothing; remove it");
+        check_error(
+            "{a+b}",
+            "`{a+b}` is not an argument or a field of one; write `{id}` or `{user.id}`",
+        );
+        check_error(
+            "{a.type}",
+            "`{a.type}` is not an argument or a field of one; write `{id}` or `{user.id}`",
+        );
+        check_error(
+            "{a.}",
+            "`{a.}` is not an argument or a field of one; write `{id}` or `{user.id}`",
+        );
+        check_error(
+            "{a:?}",
+            "`{a:?}` is not an argument or a field of one; write `{id}` or `{user.id}`",
+        );
+    }
+
+    #[test]
+    fn characters_with_a_meaning_are_refused() {
+        check_error(
+            "a b",
+            "` ` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
+        );
+        check_error(
+            "{id}:*",
+            "`*` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
+        );
+        check_error(
+            "a\n",
+            "`\\n` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
+        );
+        check_error(
+            "{{id}}",
+            "`{` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
+        );
+        check_error(
+            "id}}",
+            "`}` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
+        );
+    }
+}

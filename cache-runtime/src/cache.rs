@@ -1,0 +1,387 @@
+//! The cache by hand, over the very pieces that annotated functions use.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::call::{Call, Ttl};
+use crate::clock;
+use crate::config::{CacheBuilder, CacheConfig};
+use crate::entry::{self, Found};
+use crate::error::{Error, ErrorKind};
+use crate::health::Mode;
+use crate::inner::{Inner, error};
+use crate::invalidate::Doomed;
+use crate::key::pattern::{self, Pattern};
+use crate::key::{self, Key};
+use crate::log;
+use crate::near::{Entry, Epochs};
+use crate::outcome::OkOf;
+use crate::remote::Remote;
+use crate::stats::{Counters, Stats};
+use crate::store::Trouble;
+use crate::value::{self, Kind, Shared, Value};
+
+/// A handle to a cache. Cheap to clone; all clones are one cache.
+///
+/// Keys are the same everywhere: `cache.delete("user:42:profile")` drops what an annotated function with
+/// `prefix = "user", key = "{id}:profile"` stored.
+///
+/// ```
+/// # async fn example() -> Result<(), cache_runtime::Error> {
+/// use std::time::Duration;
+/// use cache_runtime::Cache;
+///
+/// let cache = Cache::builder().key_prefix("myapp").open().await?;
+/// cache.set("greeting", &"hello".to_owned(), Duration::from_secs(60)).await?;
+/// assert_eq!(cache.get::<String>("greeting").await?.as_deref(), Some("hello"));
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example()).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct Cache {
+    inner: Arc<Inner>,
+}
+
+impl Cache {
+    /// Sets up a cache by code.
+    pub fn builder() -> CacheBuilder {
+        CacheBuilder::new()
+    }
+
+    /// Opens a cache as the environment says: `REDIS_URL` and its kin, see the README.
+    ///
+    /// # Errors
+    /// A malformed variable, by name. With the feature `fallback` off, also a Redis that cannot be reached.
+    pub async fn from_env() -> Result<Self, Error> {
+        CacheBuilder::from_env()?.open().await
+    }
+
+    pub(crate) fn without_connecting(config: CacheConfig) -> Result<Self, Error> {
+        let epochs = Arc::new(Epochs::new());
+        let remote = match &config.redis {
+            Some(_) if config.enabled => {
+                Some(Arc::new(Remote::open(&config, Arc::clone(&epochs))?))
+            }
+            _ => None,
+        };
+        Ok(Self {
+            inner: Arc::new(Inner::new(config, remote, epochs)),
+        })
+    }
+
+    /// A cache without Redis, whatever the configuration says.
+    pub(crate) fn in_process(config: CacheConfig) -> Self {
+        Self {
+            inner: Arc::new(Inner::new(config, None, Arc::new(Epochs::new()))),
+        }
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// The value under a key, or `None` where there is none of this type.
+    ///
+    /// # Errors
+    /// An unusable key; a closed cache. With the feature `fallback` off, also a Redis that does not answer.
+    pub async fn get<T: Value>(&self, key: &str) -> Result<Option<T>, Error> {
+        let (key, counters) = self.inner.by_hand(key)?;
+        match self.find(&key, Kind::of::<T>(), &counters).await? {
+            Found::Value(value) => Ok(value::take(&value)),
+            Found::Nothing(_) => {
+                counters.misses.one();
+                Ok(None)
+            }
+        }
+    }
+
+    async fn find(&self, key: &Key, kind: Kind, counters: &Counters) -> Result<Found, Error> {
+        let cache = &self.inner;
+        if !cache.is_enabled() {
+            let epoch = cache.epochs.now(key.levels());
+            return Ok(Found::Nothing(crate::seen::Seen {
+                epoch,
+                remote: None,
+            }));
+        }
+        let found = entry::look_up(cache, key, kind, counters).await;
+        match (&found, &cache.remote) {
+            (Found::Nothing(seen), Some(_)) if seen.remote.is_none() => {
+                Inner::failed(Trouble::Open)?;
+                Ok(found)
+            }
+            _ => Ok(found),
+        }
+    }
+
+    /// Stores a value; `ttl` is a `Duration`, or `None` for the default. A load of the same key that is under way will not overwrite it.
+    ///
+    /// # Errors
+    /// An unusable key; a closed cache; a value that cannot be encoded for Redis.
+    /// With the feature `fallback` off, also a Redis that does not answer.
+    pub async fn set<T: Value>(
+        &self,
+        key: &str,
+        value: &T,
+        ttl: impl Into<Option<Duration>>,
+    ) -> Result<(), Error> {
+        let (key, _) = self.inner.by_hand(key)?;
+        let ttl = ttl.into().unwrap_or(self.inner.config.default_ttl);
+        if !self.inner.is_enabled() || ttl.is_zero() {
+            return Ok(());
+        }
+        let value: Shared = Arc::new(value.clone());
+        Box::pin(self.put(&key, Kind::of::<T>(), value, ttl)).await
+    }
+
+    async fn put(&self, key: &Key, kind: Kind, value: Shared, ttl: Duration) -> Result<(), Error> {
+        let cache = &self.inner;
+        let epoch = cache.epochs.now(key.levels());
+        if let Some(remote) = &cache.remote {
+            match self.put_remotely(remote, key, kind, &value, ttl).await? {
+                Ok(()) => return Ok(()),
+                Err(trouble) => {
+                    // Whatever stands there is older than this value: it must be gone before Redis is trusted again.
+                    let mut doomed = Doomed::default();
+                    doomed.entry(key.as_str().to_owned());
+                    let _ = doomed.apply(cache).await;
+                    Inner::failed(trouble)?;
+                }
+            }
+        }
+        cache.flights.detach(key.as_str());
+        if let Some(ttl) = cache.local_ttl(ttl) {
+            let entry = Entry {
+                bytes: (kind.weigh)(&value),
+                type_id: (kind.type_id)(),
+                origin: key.origin(),
+                epoch,
+                expires: clock::after(clock::now(), ttl),
+                value,
+            };
+            cache.near.insert(key.shared(), entry);
+        }
+        Ok(())
+    }
+
+    /// The outer error is the value's, the inner one Redis'.
+    async fn put_remotely(
+        &self,
+        remote: &Arc<Remote>,
+        key: &Key,
+        kind: Kind,
+        value: &Shared,
+        ttl: Duration,
+    ) -> Result<Result<(), Trouble>, Error> {
+        let generations = match remote.generations(key, ttl).await {
+            Ok(generations) => generations,
+            Err(trouble) => return Ok(Err(trouble)),
+        };
+        let Some(generations) = generations.into_iter().collect() else {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "a name of the cache's own is taken in redis by something else",
+            ));
+        };
+        let bytes = entry::encode(
+            &self.inner,
+            key,
+            kind,
+            generations,
+            value,
+            ttl,
+            Duration::ZERO,
+        )
+        .map_err(|problem| {
+            let name = (kind.facts)().name;
+            Error::new(
+                ErrorKind::Encode,
+                format!("a value of type `{name}` cannot be encoded"),
+            )
+            .caused_by(problem)
+        })?;
+        Ok(remote.put(key, &bytes, ttl).await)
+    }
+
+    /// The value under a key, else what `load` returns, which is then stored; with all promises of an annotated function.
+    ///
+    /// # Errors
+    /// The loader's. A cache that cannot be used is not an error: the loader is run.
+    ///
+    /// # Cancellation
+    /// Dropping this drops the loader; whoever waits for the same key takes over.
+    pub async fn get_or_set<T, E, L, F>(
+        &self,
+        key: &str,
+        ttl: impl Into<Option<Duration>>,
+        load: L,
+    ) -> Result<T, E>
+    where
+        T: Value,
+        L: FnOnce() -> F,
+        F: Future<Output = Result<T, E>>,
+    {
+        let ttl = ttl.into().unwrap_or(self.inner.config.default_ttl);
+        let call = match self.inner.by_hand(key) {
+            Ok((key, counters)) if self.inner.is_enabled() => Call {
+                cache: Arc::clone(&self.inner),
+                key,
+                kind: Kind::of::<T>(),
+                ttl: Ttl::Fixed(ttl),
+                counters,
+            },
+            _ => return load().await,
+        };
+        let load = pin!(async move { load().await });
+        call.run::<OkOf<T, E>, _>(load).await
+    }
+
+    /// Deletes an entry everywhere; answers whether it was there.
+    ///
+    /// # Errors
+    /// An unusable key; a closed cache. With the feature `fallback` off, also a Redis that does not answer:
+    /// the deletion is then remembered, and replayed before Redis is trusted again.
+    pub async fn delete(&self, key: &str) -> Result<bool, Error> {
+        let (key, counters) = self.inner.by_hand(key)?;
+        if !self.inner.is_enabled() {
+            return Ok(false);
+        }
+        counters.invalidations.one();
+        let cache = &self.inner;
+        cache.flights.detach(key.as_str());
+        let mut removed = cache.near.remove(key.as_str());
+        if let Some(remote) = &cache.remote {
+            let told = remote.remove(&key).await;
+            cache.flights.detach(key.as_str());
+            removed |= cache.near.remove(key.as_str());
+            match told {
+                Ok(there) => removed |= there,
+                Err(trouble) => Inner::failed(trouble)?,
+            }
+        }
+        Ok(removed)
+    }
+
+    /// Whether a usable entry of any type stands under a key.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn exists(&self, key: &str) -> Result<bool, Error> {
+        let (key, _) = self.inner.by_hand(key)?;
+        if !self.inner.is_enabled() {
+            return Ok(false);
+        }
+        match entry::stands(&self.inner, &key).await {
+            Ok(stands) => Ok(stands),
+            Err(trouble) => Inner::failed(trouble).map(|()| entry::stands_near(&self.inner, &key)),
+        }
+    }
+
+    /// Deletes every entry whose key matches a glob pattern (`*`, `?`, `[a-z]`, `\*`); answers how many.
+    /// Cost: a walk over the whole key space. [`invalidate_prefix`](Self::invalidate_prefix) costs the same whatever there is.
+    ///
+    /// # Errors
+    /// A closed cache; a Redis that does not answer: what was not reached is not remembered, so try again.
+    pub async fn clear(&self, pattern: &str) -> Result<u64, Error> {
+        if self.inner.closed.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Closed, "the cache is closed"));
+        }
+        if !self.inner.is_enabled() {
+            return Ok(0);
+        }
+        let cache = &self.inner;
+        let full = key::below(&pattern::escape(cache.root()), pattern);
+        let matcher = Pattern::new(&full);
+        cache.counters("(patterns)").invalidations.one();
+        let clear_near = || {
+            cache.flights.detach_matching(&matcher);
+            u64::try_from(cache.near.clear(&matcher).len()).unwrap_or(u64::MAX)
+        };
+        let mut removed = clear_near();
+        if let Some(remote) = &cache.remote {
+            let told = remote.clear(matcher.as_str()).await;
+            removed += clear_near();
+            removed += told.map_err(error)?;
+        }
+        Ok(removed)
+    }
+
+    /// Invalidates every entry under a prefix, at the cost of one deletion whatever there is. Takes any level of a key
+    /// but those made of a function's arguments: `video`, `video:get_video`, `user:42` of `user:{id}:profile`.
+    ///
+    /// # Errors
+    /// An unusable prefix; a closed cache; a Redis that does not answer: the invalidation then holds in this process at once,
+    /// is remembered, and is replayed before Redis is trusted again.
+    pub async fn invalidate_prefix(&self, prefix: &str) -> Result<(), Error> {
+        if self.inner.closed.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Closed, "the cache is closed"));
+        }
+        let level = key::level(self.inner.root(), prefix)?;
+        if !self.inner.is_enabled() {
+            return Ok(());
+        }
+        self.inner
+            .counters(prefix.trim_end_matches(':'))
+            .invalidations
+            .one();
+        let mut doomed = Doomed::default();
+        doomed.level(level);
+        doomed.apply(&self.inner).await.map_err(error)
+    }
+
+    /// What has been counted since the cache was opened, in total and per prefix.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let mut stats = self.inner.book.read();
+        stats.entries = self.inner.near.entries();
+        stats.bytes = self.inner.near.bytes();
+        stats.using_redis = self.mode() == Mode::Redis;
+        stats
+    }
+
+    /// Which tier answers at this moment.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.inner.mode()
+    }
+
+    /// Replays what is pending, closes the connections and empties the in-process tier.
+    /// Annotated functions then run their bodies; methods of the cache answer an error of kind `Closed`.
+    pub async fn close(&self) {
+        self.inner.closed.store(true, Ordering::Relaxed);
+        if let Some(remote) = &self.inner.remote {
+            remote.close().await;
+        }
+        self.inner.epochs.end_all();
+        self.inner.near.clear_all();
+    }
+}
+
+impl CacheBuilder {
+    /// Opens the cache. Waits for Redis once, at most for the connect timeout; without it the in-process tier stands in,
+    /// and [`Cache::mode`] tells.
+    ///
+    /// # Errors
+    /// A setting that makes no sense, by name. With the feature `fallback` off, also a Redis that cannot be reached.
+    pub async fn open(self) -> Result<Cache, Error> {
+        let cache = Cache::without_connecting(self.finish()?)?;
+        if let Some(remote) = &cache.inner.remote
+            && let Err(trouble) = remote.ping().await
+        {
+            Inner::failed(trouble)?;
+        }
+        log::opened(cache.mode(), &cache.location());
+        Ok(cache)
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}

@@ -1,0 +1,39 @@
+//! The only file that knows time.
+//! Instants are tokio's, so that a test that pauses tokio's clock moves this one.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the rule is that time is asked for here and nowhere else"
+)]
+
+use std::future::Future;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(crate) use tokio::time::Instant;
+
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// Milliseconds since 1970 by this machine's clock; used only until a server has told its own time.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    millis(since)
+}
+
+/// Runs `future` for at most `limit`; `None` when it did not finish.
+pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    tokio::time::timeout(limit, future).await.ok()
+}
+
+/// A duration as whole milliseconds, saturating.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// `start + duration`, or a day in the far future where that would overflow.
+pub(crate) fn after(start: Instant, duration: Duration) -> Instant {
+    const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
+    start.checked_add(duration.min(FAR)).unwrap_or(start)
+}

@@ -1,0 +1,102 @@
+//! How the cache is, as plain data.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cache::Cache;
+use crate::near::Tier;
+
+/// Which tier answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum Mode {
+    /// Redis.
+    Redis,
+    /// The in-process tier, because Redis cannot be reached.
+    Fallback,
+    /// The in-process tier, because no Redis is configured.
+    Memory,
+    /// None: every call runs its body.
+    Disabled,
+}
+
+/// How the cache is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthState {
+    /// What is configured answers.
+    Healthy,
+    /// Redis cannot be reached, the in-process tier stands in.
+    Degraded,
+    /// Redis cannot be reached, and nothing stands in.
+    Unavailable,
+    /// Switched off, or closed.
+    Disabled,
+}
+
+/// What [`Cache::health`](crate::Cache::health) found out.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Health {
+    /// The verdict.
+    pub state: HealthState,
+    /// Which tier answers.
+    pub mode: Mode,
+    /// `redis`, `memory` or `none`.
+    pub backend: &'static str,
+    /// Where the backend is; a password is shown as `***`.
+    pub location: String,
+    /// How long one exchange with Redis took just now.
+    pub round_trip: Option<Duration>,
+    /// The version of the server, as far as it told.
+    pub server_version: Option<String>,
+    /// What is wrong, if anything.
+    pub problem: Option<String>,
+}
+
+impl Cache {
+    /// Asks Redis, where there is one, and tells how the cache is.
+    pub async fn health(&self) -> Health {
+        let mut health = Health {
+            state: HealthState::Healthy,
+            mode: self.mode(),
+            backend: "memory",
+            location: "in process".to_owned(),
+            round_trip: None,
+            server_version: None,
+            problem: None,
+        };
+        if !self.inner().is_enabled() {
+            health.state = HealthState::Disabled;
+            health.backend = "none";
+            return health;
+        }
+        if let Some(remote) = &self.inner().remote {
+            health.backend = "redis";
+            health.location = self.location();
+            match remote.ping().await {
+                Ok(round_trip) => health.round_trip = Some(round_trip),
+                Err(trouble) => {
+                    health.problem = Some(trouble.to_string());
+                    health.state = if Tier::EXISTS {
+                        HealthState::Degraded
+                    } else {
+                        HealthState::Unavailable
+                    };
+                }
+            }
+            health.server_version = remote.facts().version;
+            health.mode = self.mode();
+        } else if !Tier::EXISTS {
+            health.state = HealthState::Unavailable;
+            health.backend = "none";
+        }
+        health
+    }
+
+    /// Where the backend is, without secrets.
+    pub(crate) fn location(&self) -> String {
+        let url = self.inner().config.redis.as_ref();
+        url.map_or_else(|| "in process".to_owned(), ToString::to_string)
+    }
+}

@@ -1,0 +1,144 @@
+//! What all handles of one cache share: its tiers, its flights, its counters.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::config::CacheConfig;
+use crate::error::{Error, ErrorKind};
+use crate::flight::Flights;
+use crate::health::Mode;
+use crate::key::Key;
+use crate::near::{Epochs, Tier};
+use crate::remote::Remote;
+use crate::site::{Bound, CallSite};
+use crate::stats::{Book, Counters};
+use crate::store::Trouble;
+
+/// What all handles of one cache share.
+pub(crate) struct Inner {
+    /// Tells caches apart.
+    pub(crate) number: u64,
+    pub(crate) config: CacheConfig,
+    pub(crate) near: Tier,
+    pub(crate) epochs: Arc<Epochs>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) remote: Option<Arc<Remote>>,
+    pub(crate) book: Book,
+    /// What annotated functions mean here, by the address of their site, for those that met another cache first.
+    bounds: RwLock<HashMap<usize, Arc<Bound>>>,
+    pub(crate) closed: AtomicBool,
+}
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+impl Inner {
+    pub(crate) fn new(
+        config: CacheConfig,
+        remote: Option<Arc<Remote>>,
+        epochs: Arc<Epochs>,
+    ) -> Self {
+        Self {
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            near: Tier::new(config.memory_limit, config.max_entries),
+            epochs,
+            flights: Flights::new(),
+            remote,
+            book: Book::default(),
+            bounds: RwLock::default(),
+            closed: AtomicBool::new(false),
+            config,
+        }
+    }
+
+    /// The part of every key that is common to this cache.
+    pub(crate) fn root(&self) -> &str {
+        &self.config.key_prefix
+    }
+
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.config.enabled && !self.closed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn counters(&self, prefix: &str) -> Arc<Counters> {
+        self.book.prefix(prefix)
+    }
+
+    /// What an annotated function means in this cache.
+    pub(crate) fn bound(&self, site: &'static CallSite) -> Arc<Bound> {
+        site.bound(self.number, |site| {
+            let address = std::ptr::from_ref(site).addr();
+            let known = self.bounds.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(bound) = known.get(&address) {
+                return Arc::clone(bound);
+            }
+            drop(known);
+            let bound = Arc::new(site.bind(self.root(), self.counters(&site.prefix())));
+            let mut bounds = self.bounds.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(bounds.entry(address).or_insert(bound))
+        })
+    }
+
+    /// How long a value may live in process. `None`: it is not kept there, because Redis is in use.
+    pub(crate) fn local_ttl(&self, ttl: Duration) -> Option<Duration> {
+        match self.mode() {
+            Mode::Memory => Some(ttl),
+            Mode::Fallback => Some(ttl.min(self.config.fallback_ttl)),
+            Mode::Redis | Mode::Disabled => None,
+        }
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        if !self.is_enabled() {
+            return Mode::Disabled;
+        }
+        match &self.remote {
+            Some(remote) if remote.is_up() => Mode::Redis,
+            Some(_) if Tier::EXISTS => Mode::Fallback,
+            None if Tier::EXISTS => Mode::Memory,
+            Some(_) | None => Mode::Disabled,
+        }
+    }
+
+    /// The key a user wrote, and the counters of its first segment.
+    pub(crate) fn by_hand(&self, name: &str) -> Result<(Key, Arc<Counters>), Error> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Closed, "the cache is closed"));
+        }
+        let key = Key::by_hand(self.root(), name)?;
+        let prefix = name.split_once(':').map_or(name, |(prefix, _)| prefix);
+        Ok((key, self.counters(prefix)))
+    }
+
+    /// Whether Redis failed and nothing stands in for it, as an error of the manual API.
+    pub(crate) fn failed(trouble: Trouble) -> Result<(), Error> {
+        if Tier::EXISTS {
+            return Ok(());
+        }
+        Err(error(trouble))
+    }
+}
+
+/// Redis' failure as an error of the manual API.
+pub(crate) fn error(trouble: Trouble) -> Error {
+    let kind = match trouble {
+        Trouble::Refused { .. } => ErrorKind::Refused,
+        Trouble::Unreachable(_) | Trouble::Timeout | Trouble::Open | Trouble::NoRuntime => {
+            ErrorKind::Unreachable
+        }
+    };
+    Error::new(kind, trouble.to_string())
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache")
+            .field("mode", &self.mode())
+            .field("config", &self.config)
+            .field("near", &self.near)
+            .field("flights", &self.flights.len())
+            .finish_non_exhaustive()
+    }
+}

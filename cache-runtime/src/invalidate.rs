@@ -1,0 +1,213 @@
+//! One invalidation: what a mutating function ends, before anybody else can read what it replaced.
+//!
+//! Locally the epochs end before *and* after Redis is told: a reader that fetched between the two is caught by the second.
+//! Deleting is always safe, so it happens whatever the body's outcome; where nobody can wait for Redis, it is remembered and replayed.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::inner::Inner;
+use crate::key::{self, KeyWriter};
+use crate::log;
+use crate::store::Trouble;
+
+/// One mutating function.
+#[derive(Debug)]
+pub struct InvalidateSite {
+    function: &'static str,
+    when: When,
+}
+
+/// When a mutating function invalidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Once the body has ended: `Ok`, `Err`, panic or cancellation.
+    Always,
+    /// Once the body has returned `Ok`.
+    Ok,
+    /// Before the body, and once it has ended.
+    Before,
+}
+
+impl InvalidateSite {
+    /// A mutating function of that name.
+    #[must_use]
+    pub const fn new(function: &'static str, _module: &'static str, when: When) -> Self {
+        Self { function, when }
+    }
+}
+
+/// What is to be forgotten, in one cache.
+#[derive(Debug, Default)]
+pub(crate) struct Doomed {
+    /// Levels of keys: everything under them.
+    levels: Vec<String>,
+    entries: Vec<String>,
+}
+
+impl Doomed {
+    pub(crate) fn level(&mut self, level: String) {
+        // An entry that is named like the level itself is under it as well.
+        self.entries.push(level.clone());
+        self.levels.push(level);
+    }
+
+    pub(crate) fn entry(&mut self, entry: String) {
+        self.entries.push(entry);
+    }
+
+    /// What Redis has to delete.
+    fn names(&self) -> Vec<String> {
+        let generations = self.levels.iter().map(|level| key::generation_name(level));
+        let leases = self.entries.iter().map(|entry| key::lease_name(entry));
+        generations
+            .chain(leases)
+            .chain(self.entries.iter().cloned())
+            .collect()
+    }
+
+    /// Forgets it in this process.
+    pub(crate) fn apply_locally(&self, cache: &Inner) {
+        for level in &self.levels {
+            cache.epochs.end(level);
+        }
+        for entry in &self.entries {
+            // The flight first: once it is detached, it can no longer fill behind the removal.
+            cache.flights.detach(entry);
+            cache.near.remove(entry);
+        }
+    }
+
+    /// Forgets it everywhere.
+    pub(crate) async fn apply(&self, cache: &Arc<Inner>) -> Result<(), Trouble> {
+        self.apply_locally(cache);
+        let Some(remote) = &cache.remote else {
+            return Ok(());
+        };
+        let told = remote.unlink(&self.names()).await;
+        self.apply_locally(cache);
+        told
+    }
+}
+
+/// Names what one call of a mutating function invalidates.
+#[derive(Debug)]
+pub struct Targets<'a> {
+    cache: &'a Inner,
+    site: &'static InvalidateSite,
+    doomed: Doomed,
+}
+
+impl Targets<'_> {
+    /// Everything under a prefix.
+    pub fn prefix(&mut self, prefix: &str) {
+        self.cache.counters(prefix).invalidations.one();
+        self.doomed.level(key::below(self.cache.root(), prefix));
+    }
+
+    /// One entry, by the template of the function that reads it.
+    pub fn entry(&mut self, prefix: &str, write: impl FnOnce(&mut KeyWriter<'_>)) {
+        let mut text = key::below(self.cache.root(), prefix);
+        text.push(':');
+        let mut writer = KeyWriter::new(&mut text);
+        write(&mut writer);
+        match writer.finish() {
+            Ok(()) => {
+                self.cache.counters(prefix).invalidations.one();
+                self.doomed.entry(text);
+            }
+            Err(problem) => {
+                // Without its key the entry cannot be named, but everything around it can.
+                log::no_key(self.site.function, &problem);
+                self.prefix(prefix);
+            }
+        }
+    }
+}
+
+/// One call of a mutating function.
+#[derive(Debug)]
+pub struct Invalidation {
+    site: &'static InvalidateSite,
+    /// `None` where the cache is disabled.
+    pending: Option<Pending>,
+}
+
+/// Decides what a call invalidates. The keys are written before the body runs, because the body may consume the arguments.
+pub fn invalidate<T>(site: &'static InvalidateSite, name: T) -> Invalidation
+where
+    T: FnOnce(&mut Targets<'_>),
+{
+    let cache = crate::global::cache();
+    let inner = cache.inner();
+    let pending = inner.is_enabled().then(|| {
+        let mut targets = Targets {
+            cache: inner,
+            site,
+            doomed: Doomed::default(),
+        };
+        name(&mut targets);
+        Pending {
+            doomed: Arc::new(targets.doomed),
+            cache: Arc::clone(inner),
+            armed: false,
+        }
+    });
+    Invalidation { site, pending }
+}
+
+impl Invalidation {
+    /// Runs the body, and invalidates once it has ended.
+    ///
+    /// # Cancellation
+    /// Dropped while the body runs, this invalidates all the same: in this process at once, in Redis by a task of its own.
+    pub async fn run<R, F>(self, succeeded: fn(&R) -> bool, body: Pin<&mut F>) -> R
+    where
+        F: Future<Output = R>,
+    {
+        let Some(mut pending) = self.pending else {
+            return body.await;
+        };
+        if self.site.when == When::Before {
+            pending.settle().await;
+        }
+        pending.armed = self.site.when != When::Ok;
+        let returned = body.await;
+        if self.site.when == When::Ok && !succeeded(&returned) {
+            return returned;
+        }
+        pending.settle().await;
+        returned
+    }
+}
+
+/// An invalidation that is owed. Dropped while armed, it is done without waiting.
+#[derive(Debug)]
+struct Pending {
+    doomed: Arc<Doomed>,
+    cache: Arc<Inner>,
+    armed: bool,
+}
+
+impl Pending {
+    async fn settle(&mut self) {
+        self.armed = true;
+        let (doomed, cache) = (Arc::clone(&self.doomed), Arc::clone(&self.cache));
+        // What Redis did not confirm is remembered there and replayed; nothing is left to do here.
+        let _ = Box::pin(async move { doomed.apply(&cache).await }).await;
+        self.armed = false;
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if self.armed {
+            self.doomed.apply_locally(&self.cache);
+            if let Some(remote) = &self.cache.remote {
+                remote.unlink_later(&self.doomed.names());
+            }
+            self.doomed.apply_locally(&self.cache);
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! A key: readable text, the levels it can be invalidated by, and the names under which Redis knows its parts.
+//!
+//! `{key_prefix:}{prefix}:{function}:{args}`, or `{key_prefix:}{prefix}:{template}`.
+//! Arguments never contain a `:`, a brace or a glob character, so the `:` in a key are its levels.
+
+pub(crate) mod pattern;
+mod text;
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind};
+pub(crate) use text::Unwritable;
+
+/// Levels below the root that a key can be invalidated by; deeper `:` are part of the name.
+pub(crate) const MAX_DEPTH: usize = 16;
+
+const GENERATION: &str = "gen@";
+const LEASE: &str = "lease@";
+
+/// What can be part of a key: every `Serialize`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be part of a cache key",
+    label = "this argument is part of the key",
+    note = "leave it out with `#[cached(skip(..))]`, or derive `serde::Serialize` for it"
+)]
+pub trait KeyPart {
+    #[doc(hidden)]
+    fn write_to(&self, out: &mut String) -> Result<(), Unwritable>;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Serialize + ?Sized> KeyPart for T {
+    fn write_to(&self, out: &mut String) -> Result<(), Unwritable> {
+        text::write(out, self)
+    }
+}
+
+/// Writes the parts of one key, in the order in which the expansion names them.
+#[derive(Debug)]
+pub struct KeyWriter<'a> {
+    text: &'a mut String,
+    problem: Option<Unwritable>,
+}
+
+impl<'a> KeyWriter<'a> {
+    pub(crate) fn new(text: &'a mut String) -> Self {
+        Self {
+            text,
+            problem: None,
+        }
+    }
+
+    /// The next argument, after a `:`.
+    pub fn arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        self.text.push(':');
+        self.hole(part);
+    }
+
+    /// Literal text of a template.
+    pub fn text(&mut self, literal: &str) {
+        self.text.push_str(literal);
+    }
+
+    /// An argument inside a template.
+    pub fn hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        if let Err(problem) = part.write_to(self.text) {
+            self.problem.get_or_insert(problem);
+        }
+    }
+
+    pub(crate) fn finish(self) -> Result<(), Unwritable> {
+        self.problem.map_or(Ok(()), Err)
+    }
+}
+
+/// One key. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    text: Arc<str>,
+    levels: Levels,
+    origin: u64,
+}
+
+/// Where the levels of a key end: at the root, and at each of the first `depth` colons after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Levels {
+    root: usize,
+    depth: usize,
+}
+
+impl Levels {
+    pub(crate) fn new(root: usize, depth: usize) -> Self {
+        Self {
+            root,
+            depth: depth.min(MAX_DEPTH),
+        }
+    }
+
+    /// As many levels as the text has: all but its last segment.
+    pub(crate) fn all(root: usize, text: &str) -> Self {
+        let below = text.get(below_root(root)..).unwrap_or_default();
+        Self::new(root, below.bytes().filter(|byte| *byte == b':').count())
+    }
+
+    /// The texts of the levels of `text`, the root first.
+    pub(crate) fn of(self, text: &str) -> impl Iterator<Item = &str> {
+        let start = below_root(self.root);
+        let below = text.get(start..).unwrap_or_default();
+        let ends = below
+            .match_indices(':')
+            .map(move |(at, _)| start + at)
+            .take(self.depth);
+        std::iter::once(self.root)
+            .chain(ends)
+            .filter_map(|end| text.get(..end))
+    }
+}
+
+/// Where the text after `{key_prefix}:` begins.
+fn below_root(root: usize) -> usize {
+    if root == 0 { 0 } else { root + 1 }
+}
+
+impl Key {
+    pub(crate) fn new(text: &str, levels: Levels, origin: u64) -> Self {
+        Self {
+            text: text.into(),
+            levels,
+            origin,
+        }
+    }
+
+    /// A key given as text by the user, below `root`.
+    pub(crate) fn by_hand(root: &str, name: &str) -> Result<Self, Error> {
+        if name.is_empty() {
+            return Err(Error::new(ErrorKind::Key, "a key must not be empty"));
+        }
+        check_reserved(name)?;
+        let text = below(root, name);
+        Ok(Self::new(&text, Levels::all(root.len(), &text), 0))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
+    /// Which function's arguments this key was built from; 0 where the text was chosen by the user.
+    pub(crate) fn origin(&self) -> u64 {
+        self.origin
+    }
+
+    /// The levels this key can be invalidated by, the root first.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = &str> {
+        self.levels.of(&self.text)
+    }
+
+    /// The same key, with as many levels as an entry found under it names.
+    pub(crate) fn with_depth(&self, depth: usize) -> Self {
+        Self {
+            levels: Levels::new(self.levels.root, depth),
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.levels.depth
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({})", self.text)
+    }
+}
+
+/// `name` under the root: `{root}:{name}`, or just the name where there is no root.
+pub(crate) fn below(root: &str, name: &str) -> String {
+    if root.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{root}:{name}")
+    }
+}
+
+/// The text of the level that invalidating `prefix` ends; an error where no key can have such a level.
+pub(crate) fn level(root: &str, prefix: &str) -> Result<String, Error> {
+    let prefix = prefix.trim_end_matches(':');
+    if prefix.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Key,
+            "a prefix must not be empty; use `clear(\"*\")` to delete every entry",
+        ));
+    }
+    check_reserved(prefix)?;
+    if prefix.split(':').count() > MAX_DEPTH {
+        let problem = format!(
+            "the prefix `{prefix}` has more than {MAX_DEPTH} levels; invalidate a shorter one"
+        );
+        return Err(Error::new(ErrorKind::Key, problem));
+    }
+    Ok(below(root, prefix))
+}
+
+fn check_reserved(name: &str) -> Result<(), Error> {
+    if is_reserved(name) {
+        let problem = format!(
+            "`{name}` begins with `{GENERATION}` or `{LEASE}`, which are the cache's own; choose another name"
+        );
+        return Err(Error::new(ErrorKind::Key, problem));
+    }
+    Ok(())
+}
+
+/// Whether a name is one of ours rather than an entry's.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    name.starts_with(GENERATION) || name.starts_with(LEASE)
+}
+
+/// Redis' name of the generation of a level.
+pub(crate) fn generation_name(level: &str) -> String {
+    format!("{GENERATION}{level}")
+}
+
+/// Redis' name of the lease of an entry: its hash tag puts it into the slot of the entry.
+pub(crate) fn lease_name(entry: &str) -> String {
+    format!("{LEASE}{{{entry}}}")
+}
+
+/// The entry a lease is for.
+pub(crate) fn entry_of_lease(lease: &str) -> Option<&str> {
+    lease
+        .strip_prefix(LEASE)?
+        .strip_prefix('{')?
+        .strip_suffix('}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn levels(root: &str, name: &str) -> Vec<String> {
+        let key = Key::by_hand(root, name).unwrap();
+        key.levels().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_key_by_hand_has_every_level_but_its_last_segment() {
+        assert_eq!(levels("", "user:42:profile"), ["", "user", "user:42"]);
+        assert_eq!(levels("app", "user:42"), ["app", "app:user"]);
+        assert_eq!(levels("", "single"), [""]);
+        assert_eq!(levels("a:b", "c:d"), ["a:b", "a:b:c"]);
+    }
+
+    #[test]
+    fn levels_beyond_the_limit_are_part_of_the_name() {
+        let name = vec!["x"; 40].join(":");
+
+        assert_eq!(levels("", &name).len(), 1 + MAX_DEPTH);
+        assert!(level("", &name).is_err());
+    }
+
+    #[test]
+    fn names_of_the_cache_itself_are_refused() {
+        assert!(Key::by_hand("", "gen@video").is_err());
+        assert!(Key::by_hand("", "lease@{video}").is_err());
+        assert!(Key::by_hand("", "").is_err());
+        assert!(level("", "").is_err());
+    }
+
+    #[test]
+    fn a_lease_names_its_entry() {
+        assert_eq!(entry_of_lease(&lease_name("video:42")), Some("video:42"));
+        assert_eq!(entry_of_lease("video:42"), None);
+    }
+}

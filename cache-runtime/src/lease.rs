@@ -1,0 +1,59 @@
+//! The leave to fill. It is taken before the load begins, a fill consumes it, and whatever drops it gives it back.
+
+use std::sync::Arc;
+
+use crate::remote::Remote;
+
+/// What the leader of a flight may do with its value.
+#[derive(Debug)]
+pub(crate) enum Permit {
+    /// Store it in Redis, while this lease stands there.
+    Leased(Lease),
+    /// Keep it in process, unless the entry was invalidated meanwhile.
+    Local,
+    /// Return it, and store it nowhere: another process is loading, under this lease.
+    Held(u64),
+    /// Return it, and store it nowhere.
+    None,
+}
+
+/// A lease that Redis granted for one entry.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    remote: Arc<Remote>,
+    entry: Arc<str>,
+    token: u64,
+    spent: bool,
+}
+
+impl Lease {
+    pub(crate) fn granted(remote: Arc<Remote>, entry: Arc<str>, token: u64) -> Self {
+        Self {
+            remote,
+            entry,
+            token,
+            spent: false,
+        }
+    }
+
+    pub(crate) fn token(&self) -> u64 {
+        self.token
+    }
+
+    pub(crate) fn entry(&self) -> &str {
+        &self.entry
+    }
+
+    /// The fill script has removed the lease.
+    pub(crate) fn spend(mut self) {
+        self.spent = true;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.spent {
+            Remote::release_later(&self.remote, Arc::clone(&self.entry), self.token);
+        }
+    }
+}

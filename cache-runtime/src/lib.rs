@@ -1,0 +1,46 @@
+#![doc = include_str!("../docs/crate.md")]
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod breaker;
+mod cache;
+mod call;
+mod clock;
+mod config;
+mod duration;
+mod entry;
+mod env;
+mod error;
+mod flight;
+mod global;
+mod health;
+mod inner;
+mod invalidate;
+mod key;
+mod lease;
+mod location;
+mod log;
+mod near;
+mod outage;
+mod outcome;
+mod policy;
+mod random;
+mod remote;
+mod seen;
+mod site;
+mod stats;
+mod store;
+mod value;
+
+pub use cache::Cache;
+#[cfg(feature = "macros")]
+pub use cache_macros::{cache_invalidate, cached};
+pub use config::{CacheBuilder, CacheConfig};
+pub use error::{Error, ErrorKind};
+pub use global::{cache, install, with_cache};
+pub use health::{Health, HealthState, Mode};
+pub use key::KeyPart;
+pub use stats::Stats;
+pub use value::Value;
+pub use value::codec::{Codec, UnknownCodec};

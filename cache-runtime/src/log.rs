@@ -1,0 +1,56 @@
+//! The log lines of the cache: constant messages, what varies in fields, one line per change of state.
+//! Keys and addresses appear here or nowhere, and never a password or a value.
+
+use std::time::Duration;
+
+use tracing::{debug, error, info, warn};
+
+use crate::error::Error;
+use crate::health::Mode;
+use crate::key::Unwritable;
+use crate::store::Trouble;
+use crate::value::codec::CodecError;
+
+pub(crate) fn unreachable(trouble: &Trouble) {
+    warn!(%trouble, "redis unreachable, going on without it");
+}
+
+pub(crate) fn back(away: Duration, replayed: usize) {
+    warn!(?away, replayed, "redis is back");
+}
+
+pub(crate) fn refused(trouble: &Trouble) {
+    warn!(%trouble, "redis refuses, going on without it");
+}
+
+pub(crate) fn no_runtime() {
+    warn!("no tokio runtime here, going on without redis");
+}
+
+pub(crate) fn not_stored(type_name: &str, problem: &CodecError) {
+    warn!(
+        type_name,
+        %problem,
+        "values of this type cannot be stored in redis; use `codec = json`, or change its serde attributes"
+    );
+}
+
+pub(crate) fn no_key(function: &str, problem: &Unwritable) {
+    warn!(function, %problem, "an argument cannot be part of a key, running uncached");
+}
+
+pub(crate) fn rejected(key: &str, reason: &dyn std::fmt::Display) {
+    debug!(key, %reason, "entry not usable, taken for a miss");
+}
+
+pub(crate) fn fill_refused(key: &str) {
+    debug!(key, "invalidated while loading, not stored");
+}
+
+pub(crate) fn bad_environment(problem: &Error) {
+    error!(%problem, "the environment is malformed, caching in process only");
+}
+
+pub(crate) fn opened(mode: Mode, location: &str) {
+    info!(?mode, location, "cache opened");
+}

@@ -1,0 +1,127 @@
+//! The tier in moka, which owns capacity, eviction and the removal of what has expired.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant as MokaInstant};
+
+use moka::Expiry;
+use moka::sync::Cache as Moka;
+
+use super::{Entry, Epoch, same_origin};
+use crate::clock;
+use crate::key::pattern::Pattern;
+
+/// What an entry costs beside its key and its value: moka's node, two `Arc` headers, the entry itself.
+const OVERHEAD: usize = 200;
+
+pub(crate) struct Tier {
+    entries: Moka<Arc<str>, Entry>,
+}
+
+impl Tier {
+    /// Whether there is a tier at all.
+    pub(crate) const EXISTS: bool = true;
+
+    /// A tier of at most so many bytes and so many entries.
+    ///
+    /// moka keeps one bound. An entry therefore weighs its bytes, and never less than its share of the limit among `max_entries`:
+    /// then the sum of the weights bounds both.
+    pub(crate) fn new(memory_limit: u64, max_entries: u64) -> Self {
+        let share = memory_limit.div_ceil(max_entries.max(1));
+        let entries = Moka::builder()
+            .max_capacity(memory_limit)
+            .weigher(move |key: &Arc<str>, entry: &Entry| {
+                let bytes = entry
+                    .bytes
+                    .saturating_add(key.len())
+                    .saturating_add(OVERHEAD);
+                let weight = u64::try_from(bytes).unwrap_or(u64::MAX).max(share);
+                u32::try_from(weight).unwrap_or(u32::MAX)
+            })
+            .expire_after(UntilDeadline)
+            .build();
+        Self { entries }
+    }
+
+    pub(crate) fn get(&self, key: &str, epoch: Epoch, origin: u64) -> Option<Entry> {
+        let entry = self.entries.get(key)?;
+        let alive = entry.epoch == epoch
+            && same_origin(entry.origin, origin)
+            && clock::now() < entry.expires;
+        alive.then_some(entry)
+    }
+
+    pub(crate) fn insert(&self, key: Arc<str>, entry: Entry) {
+        self.entries.insert(key, entry);
+    }
+
+    /// Removes an entry; answers whether one was there and had not expired.
+    pub(crate) fn remove(&self, key: &str) -> bool {
+        self.entries
+            .remove(key)
+            .is_some_and(|entry| clock::now() < entry.expires)
+    }
+
+    /// Removes the entries whose keys match. Cost: one look at every entry.
+    pub(crate) fn clear(&self, pattern: &Pattern) -> Vec<Arc<str>> {
+        let keys = self.entries.iter().map(|(key, _)| Arc::clone(&*key));
+        let matching: Vec<Arc<str>> = keys.filter(|key| pattern.matches(key)).collect();
+        matching
+            .into_iter()
+            .filter(|key| self.remove(key))
+            .collect()
+    }
+
+    pub(crate) fn clear_all(&self) {
+        self.entries.invalidate_all();
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        self.entries.run_pending_tasks();
+        self.entries.entry_count()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        let each = self.entries.iter().map(|(key, entry)| {
+            let bytes = entry
+                .bytes
+                .saturating_add(key.len())
+                .saturating_add(OVERHEAD);
+            u64::try_from(bytes).unwrap_or(u64::MAX)
+        });
+        each.fold(0, u64::saturating_add)
+    }
+}
+
+impl fmt::Debug for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tier")
+            .field("entries", &self.entries.entry_count())
+            .finish()
+    }
+}
+
+/// Lets moka remove an entry once its own deadline has passed.
+struct UntilDeadline;
+
+impl UntilDeadline {
+    fn remaining(entry: &Entry) -> Option<Duration> {
+        Some(entry.expires.saturating_duration_since(clock::now()))
+    }
+}
+
+impl Expiry<Arc<str>, Entry> for UntilDeadline {
+    fn expire_after_create(&self, _: &Arc<str>, entry: &Entry, _: MokaInstant) -> Option<Duration> {
+        Self::remaining(entry)
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &Arc<str>,
+        entry: &Entry,
+        _: MokaInstant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
+        Self::remaining(entry)
+    }
+}

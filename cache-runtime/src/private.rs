@@ -1,0 +1,127 @@
+//! The only names an expansion may use. Not part of the public surface.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::call::{Call as CachedCall, Ttl};
+use crate::clock;
+use crate::entry;
+use crate::global;
+use crate::key::Key;
+use crate::log;
+use crate::value::{self, Kind};
+
+pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When, invalidate};
+pub use crate::key::{KeyPart, KeyWriter};
+pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};
+pub use crate::policy::Policy;
+pub use crate::site::CallSite;
+
+thread_local! {
+    /// Where keys are written, so that a hit allocates none.
+    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// One call of an annotated function that was not answered at once.
+pub struct Call<O: Outcome> {
+    /// `None`: the body is run, and nothing is cached.
+    call: Option<CachedCall>,
+    outcome: std::marker::PhantomData<fn() -> O>,
+}
+
+impl<O: Outcome> std::fmt::Debug for Call<O> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let key = self.call.as_ref().map(|call| &call.key);
+        f.debug_struct("Call")
+            .field("key", &key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Begins a call: writes its key, and answers at once what the process has. Nothing is awaited here, and on a hit nothing allocated.
+pub fn begin<O, K>(
+    site: &'static CallSite,
+    outcome: O,
+    arguments: K,
+) -> ControlFlow<O::Returned, Call<O>>
+where
+    O: Outcome,
+    K: FnOnce(&mut KeyWriter<'_>),
+{
+    let _ = outcome;
+    let cache = global::cache();
+    let cache = cache.inner();
+    if !cache.is_enabled() {
+        return uncached();
+    }
+    let mut text = TEXT.take();
+    text.clear();
+    let bound = cache.bound(site);
+    let written = bound.write(&mut text, arguments);
+    let key = written.map(|(levels, origin)| Key::new(&text, levels, origin));
+    TEXT.replace(text);
+    let key = match key {
+        Ok(key) => key,
+        Err(problem) => {
+            bound.counters.errors.one();
+            log::no_key(site.function(), &problem);
+            return uncached();
+        }
+    };
+    let kind = Kind::of::<O::Value>();
+    if cache.remote.is_none()
+        && let Some(value) = entry::near(cache, &key, kind)
+        && let Some(value) = value::take::<O::Value>(&value)
+    {
+        bound.counters.near_hits.one();
+        return ControlFlow::Break(O::join(value));
+    }
+    let ttl = site.policy().ttl.unwrap_or(cache.config.default_ttl);
+    let call = CachedCall {
+        key,
+        kind,
+        ttl: Ttl::Fixed(ttl),
+        counters: Arc::clone(&bound.counters),
+        cache: Arc::clone(cache),
+    };
+    ControlFlow::Continue(Call {
+        call: Some(call),
+        outcome: std::marker::PhantomData,
+    })
+}
+
+fn uncached<O: Outcome>() -> ControlFlow<O::Returned, Call<O>> {
+    ControlFlow::Continue(Call {
+        call: None,
+        outcome: std::marker::PhantomData,
+    })
+}
+
+impl<O: Outcome> Call<O> {
+    /// Sets a ttl that was computed for this call. It runs from now on, not from the end of the load.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        if let Some(call) = &mut self.call {
+            call.ttl = Ttl::Until(clock::after(clock::now(), ttl));
+        }
+        self
+    }
+
+    /// Returns a cached value, or what the body returns.
+    ///
+    /// # Cancellation
+    /// Dropping this drops the body; whoever waits for the same key takes over.
+    pub async fn run<F>(self, load: Pin<&mut F>) -> O::Returned
+    where
+        F: Future<Output = O::Returned>,
+    {
+        match self.call {
+            Some(call) => call.run::<O, F>(load).await,
+            None => load.await,
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Redis as the flows see it: asked while the breaker is closed, and trusted once every remembered invalidation is replayed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::breaker::{Breaker, Gate};
+use crate::config::CacheConfig;
+use crate::error::Error;
+use crate::key::{self, Key};
+use crate::lease::Lease;
+use crate::log;
+use crate::near::Epochs;
+use crate::outage::Journal;
+use crate::random;
+use crate::seen::SeenRemote;
+use crate::store::{Acquired, Read, ServerFacts, Store, Trouble};
+
+#[derive(Debug)]
+pub(crate) struct Remote {
+    store: Store,
+    breaker: Breaker,
+    journal: Journal,
+    /// One replay at a time.
+    replaying: tokio::sync::Mutex<()>,
+    /// Ended whenever this process starts or stops trusting Redis: what was kept in process before does not count after.
+    epochs: Arc<Epochs>,
+    lease: Duration,
+    /// Whether the last answer was an error of the server's, so that it is said once.
+    refused: AtomicBool,
+}
+
+/// The answer to a request for the leave to fill.
+#[derive(Debug)]
+pub(crate) enum Leave {
+    Granted(Lease),
+    Held(u64),
+    Changed,
+}
+
+impl Remote {
+    pub(crate) fn open(config: &CacheConfig, epochs: Arc<Epochs>) -> Result<Self, Error> {
+        Ok(Self {
+            store: Store::open(config)?,
+            breaker: Breaker::new(),
+            journal: Journal::new(key::generation_name(&config.key_prefix)),
+            replaying: tokio::sync::Mutex::default(),
+            epochs,
+            lease: config.lease,
+            refused: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether Redis is in use.
+    pub(crate) fn is_up(&self) -> bool {
+        self.breaker.is_closed()
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.store.now_ms()
+    }
+
+    pub(crate) fn facts(&self) -> ServerFacts {
+        self.store.facts()
+    }
+
+    /// Connects, replays what is pending, and tells how long a round trip takes.
+    pub(crate) async fn ping(self: &Arc<Self>) -> Result<Duration, Trouble> {
+        self.ready().await?;
+        self.note(self.store.ping().await)
+    }
+
+    pub(crate) async fn look_up(self: &Arc<Self>, key: &Key) -> Result<Read, Trouble> {
+        self.ready().await?;
+        self.note(self.store.look_up(key).await)
+    }
+
+    /// Asks for the leave to fill. `token` is the lease's, chosen by the caller so that it is known before the answer.
+    pub(crate) async fn acquire(
+        self: &Arc<Self>,
+        key: &Key,
+        seen: &mut SeenRemote,
+        token: u64,
+        ttl: Duration,
+    ) -> Result<Leave, Trouble> {
+        self.ready().await?;
+        self.note(self.store.renew(key, seen, ttl).await)?;
+        let acquired = self.store.acquire(key, seen, token, self.lease).await;
+        Ok(match self.note(acquired)? {
+            Acquired::Granted => {
+                Leave::Granted(Lease::granted(Arc::clone(self), key.shared(), token))
+            }
+            Acquired::Held(holder) => Leave::Held(holder),
+            Acquired::Changed => Leave::Changed,
+        })
+    }
+
+    /// Stores an entry under its lease; answers whether the lease still stood.
+    pub(crate) async fn fill(
+        self: &Arc<Self>,
+        key: &Key,
+        lease: Lease,
+        bytes: &[u8],
+        ttl: Duration,
+    ) -> Result<bool, Trouble> {
+        self.ready().await?;
+        let filled = self
+            .store
+            .fill(lease.entry(), lease.token(), bytes, ttl)
+            .await;
+        let filled = self.note(filled)?;
+        lease.spend();
+        if filled {
+            self.note(self.store.keep_generations(key, ttl).await)?;
+        }
+        Ok(filled)
+    }
+
+    /// The generations of a key as they are now, created where missing.
+    pub(crate) async fn generations(
+        self: &Arc<Self>,
+        key: &Key,
+        ttl: Duration,
+    ) -> Result<Vec<Option<u64>>, Trouble> {
+        let read = self.look_up(key).await?;
+        let mut seen = SeenRemote {
+            lease: None,
+            generations: read.generations,
+            stamp: Vec::new(),
+        };
+        self.note(self.store.renew(key, &mut seen, ttl).await)?;
+        Ok(seen.generations)
+    }
+
+    pub(crate) async fn put(
+        self: &Arc<Self>,
+        key: &Key,
+        bytes: &[u8],
+        ttl: Duration,
+    ) -> Result<(), Trouble> {
+        self.ready().await?;
+        self.note(self.store.put(key.as_str(), bytes, ttl).await)
+    }
+
+    /// Deletes an entry; answers whether it was there. Remembered where Redis does not confirm it.
+    pub(crate) async fn remove(self: &Arc<Self>, key: &Key) -> Result<bool, Trouble> {
+        let names = entry_names(key.as_str());
+        let asked = async {
+            self.ready().await?;
+            self.note(self.store.remove(key.as_str()).await)
+        };
+        asked.await.inspect_err(|_| self.journal.remember(&names))
+    }
+
+    /// Deletes names. Remembered where Redis does not confirm it.
+    pub(crate) async fn unlink(self: &Arc<Self>, names: &[String]) -> Result<(), Trouble> {
+        let asked = async {
+            self.ready().await?;
+            self.note(self.store.unlink(names).await)
+        };
+        asked.await.inspect_err(|_| self.journal.remember(names))
+    }
+
+    pub(crate) async fn clear(self: &Arc<Self>, pattern: &str) -> Result<u64, Trouble> {
+        self.ready().await?;
+        self.note(self.store.clear(pattern).await)
+    }
+
+    /// Remembers names to be deleted, and has it done in the background where there is a runtime.
+    /// For those who cannot wait: a cancelled or panicking function.
+    pub(crate) fn unlink_later(self: &Arc<Self>, names: &[String]) {
+        self.journal.remember(names);
+        let remote = Arc::clone(self);
+        spawn(async move {
+            let _ = remote.ready().await;
+        });
+    }
+
+    /// Gives a lease back in the background. Where that is impossible, it ends by itself.
+    pub(crate) fn release_later(remote: &Arc<Self>, entry: Arc<str>, token: u64) {
+        let remote = Arc::clone(remote);
+        spawn(async move {
+            if remote.is_up() {
+                let _ = remote.note(remote.store.release(&entry, token).await);
+            }
+        });
+    }
+
+    /// Replays what is pending, if Redis can be reached, and drops the connections.
+    pub(crate) async fn close(self: &Arc<Self>) {
+        let _ = self.ready().await;
+        self.store.disconnect();
+    }
+
+    /// Passes while the breaker is closed and nothing is pending; replays first where something is.
+    async fn ready(self: &Arc<Self>) -> Result<(), Trouble> {
+        match self.breaker.gate() {
+            Gate::Pass => {}
+            Gate::Blocked => return Err(Trouble::Open),
+            Gate::Probe => {
+                let probe = Probe {
+                    remote: Arc::clone(self),
+                    succeeded: false,
+                };
+                spawn(probe.run());
+                return Err(Trouble::Open);
+            }
+        }
+        if self.journal.is_pending() {
+            self.note(self.replay().await)?;
+        }
+        Ok(())
+    }
+
+    async fn replay(&self) -> Result<usize, Trouble> {
+        let _replaying = self.replaying.lock().await;
+        let mut replayed = 0;
+        while self.journal.is_pending() {
+            let names = self.journal.names();
+            self.store.unlink(&names).await?;
+            self.journal.settle(&names);
+            replayed += names.len();
+        }
+        Ok(replayed)
+    }
+
+    /// Lets the breaker know how an operation went.
+    fn note<T>(&self, answer: Result<T, Trouble>) -> Result<T, Trouble> {
+        match &answer {
+            Ok(_) => {
+                self.breaker.answered();
+                // Relaxed: it only decides whether a line is logged.
+                if self.refused.load(Ordering::Relaxed) {
+                    self.refused.store(false, Ordering::Relaxed);
+                }
+            }
+            Err(trouble @ Trouble::Unreachable(_)) => self.opened(self.breaker.open(), trouble),
+            Err(trouble @ Trouble::Timeout) => self.opened(self.breaker.timed_out(), trouble),
+            Err(trouble @ Trouble::Refused { .. }) => {
+                self.breaker.answered();
+                if !self.refused.swap(true, Ordering::Relaxed) {
+                    log::refused(trouble);
+                }
+            }
+            Err(Trouble::NoRuntime) => {
+                if !self.refused.swap(true, Ordering::Relaxed) {
+                    log::no_runtime();
+                }
+            }
+            Err(Trouble::Open) => {}
+        }
+        answer
+    }
+
+    fn opened(&self, now: bool, trouble: &Trouble) {
+        if now {
+            self.epochs.end_all();
+            log::unreachable(trouble);
+        }
+    }
+}
+
+/// The one background attempt to find Redis again. However it ends, the breaker is not left half open.
+struct Probe {
+    remote: Arc<Remote>,
+    succeeded: bool,
+}
+
+impl Probe {
+    async fn run(mut self) {
+        let remote = Arc::clone(&self.remote);
+        if remote.store.ping().await.is_err() {
+            return;
+        }
+        let Ok(replayed) = remote.replay().await else {
+            return;
+        };
+        self.succeeded = true;
+        let away = remote.breaker.close();
+        remote.epochs.end_all();
+        log::back(away, replayed);
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if !self.succeeded {
+            self.remote.breaker.reopen();
+        }
+    }
+}
+
+/// What is deleted to invalidate one entry.
+pub(crate) fn entry_names(entry: &str) -> [String; 2] {
+    [key::lease_name(entry), entry.to_owned()]
+}
+
+/// A token for a lease or a stamp.
+pub(crate) fn new_token() -> u64 {
+    random::token()
+}
+
+fn spawn(task: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = Handle::try_current() {
+        runtime.spawn(task);
+    }
+}

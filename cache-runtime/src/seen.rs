@@ -1,0 +1,43 @@
+//! What a caller saw before it decided to load: the fill is bound to it, and only loads begun under the same view may be shared.
+
+use crate::near::Epoch;
+
+/// The state of the world at a look-up that found nothing usable.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    /// Local invalidations so far.
+    pub(crate) epoch: Epoch,
+    /// What Redis said; `None` where Redis was not asked or did not answer.
+    pub(crate) remote: Option<SeenRemote>,
+}
+
+/// What Redis said at a look-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SeenRemote {
+    /// The lease that stood, as a number that tells leases apart.
+    pub(crate) lease: Option<u64>,
+    /// One per level of the key, the root first. `None`: missing, so that every entry under that level is dead.
+    pub(crate) generations: Vec<Option<u64>>,
+    /// Bytes 8 to 15 of the entry that stood, empty when there was none.
+    pub(crate) stamp: Vec<u8>,
+}
+
+impl Seen {
+    /// Whether a call that saw `later` may adopt a load that was begun under this view.
+    ///
+    /// Through Redis only while the lease of that load stands: invalidating one entry changes no generation, it deletes the lease.
+    pub(crate) fn covers(&self, later: &Self) -> bool {
+        if self.epoch != later.epoch {
+            return false;
+        }
+        match (&self.remote, &later.remote) {
+            (Some(mine), Some(theirs)) => {
+                mine.lease.is_some()
+                    && mine.lease == theirs.lease
+                    && mine.generations == theirs.generations
+            }
+            (_, None) => true,
+            (None, Some(_)) => false,
+        }
+    }
+}

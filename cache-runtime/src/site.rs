@@ -1,0 +1,159 @@
+//! The static facts of one annotated function, and what they mean in one cache.
+
+use std::any::type_name;
+use std::fmt::Write as _;
+use std::sync::{Arc, OnceLock};
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::key::{self, KeyWriter, Levels, Unwritable};
+use crate::policy::Policy;
+use crate::stats::Counters;
+
+/// One annotated function.
+#[derive(Debug)]
+pub struct CallSite {
+    function: &'static str,
+    module: &'static str,
+    policy: Policy,
+    style: KeyStyle,
+    /// The first cache this function was called with, which is nearly always the only one.
+    first: OnceLock<(u64, Arc<Bound>)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyStyle {
+    Arguments,
+    Template,
+}
+
+impl CallSite {
+    /// A function whose key is its name and its arguments.
+    #[must_use]
+    pub const fn new(function: &'static str, module: &'static str, policy: Policy) -> Self {
+        Self {
+            function,
+            module,
+            policy,
+            style: KeyStyle::Arguments,
+            first: OnceLock::new(),
+        }
+    }
+
+    /// A function whose key is a template.
+    #[must_use]
+    pub const fn with_template(
+        function: &'static str,
+        module: &'static str,
+        policy: Policy,
+    ) -> Self {
+        let mut site = Self::new(function, module, policy);
+        site.style = KeyStyle::Template;
+        site
+    }
+
+    pub(crate) fn function(&self) -> &'static str {
+        self.function
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What this function means in the cache with that number; made once per cache.
+    pub(crate) fn bound(
+        &'static self,
+        cache: u64,
+        bind: impl Fn(&Self) -> Arc<Bound>,
+    ) -> Arc<Bound> {
+        let (first, bound) = self.first.get_or_init(|| (cache, bind(self)));
+        if *first == cache {
+            Arc::clone(bound)
+        } else {
+            bind(self)
+        }
+    }
+
+    /// The prefix as the statistics show it.
+    pub(crate) fn prefix(&self) -> String {
+        match self.policy.prefix {
+            Some(prefix) => prefix.to_owned(),
+            None => format!("{}:{}", self.module.replace("::", ":"), self.function),
+        }
+    }
+
+    /// The facts of this function under the root of a cache.
+    pub(crate) fn bind(&self, root: &str, counters: Arc<Counters>) -> Bound {
+        let prefix = self.prefix();
+        let mut head = key::below(root, &prefix);
+        let mut depth = prefix.split(':').count();
+        let mut origin = 0;
+        match (self.style, self.policy.prefix) {
+            (KeyStyle::Template, _) => head.push(':'),
+            (KeyStyle::Arguments, None) => {}
+            (KeyStyle::Arguments, Some(_)) => {
+                let _ = write!(head, ":{}", self.function);
+                depth += 1;
+            }
+        }
+        if self.style == KeyStyle::Arguments {
+            origin = xxh3_64(format!("{}::{}", self.module, self.function).as_bytes()).max(1);
+        }
+        Bound {
+            head: head.into(),
+            root: root.len(),
+            depth,
+            origin,
+            style: self.style,
+            counters,
+        }
+    }
+}
+
+/// A function's part in one cache: how its keys begin, and what is counted.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    head: Box<str>,
+    root: usize,
+    depth: usize,
+    origin: u64,
+    style: KeyStyle,
+    pub(crate) counters: Arc<Counters>,
+}
+
+impl Bound {
+    /// Writes the key of one call; answers its levels and its origin.
+    /// `K`, the closure that names the arguments, also names the instantiation.
+    pub(crate) fn write<K>(
+        &self,
+        text: &mut String,
+        arguments: K,
+    ) -> Result<(Levels, u64), Unwritable>
+    where
+        K: FnOnce(&mut KeyWriter<'_>),
+    {
+        text.push_str(&self.head);
+        let instantiation = instantiation::<K>();
+        if let (KeyStyle::Arguments, Some(hash)) = (self.style, instantiation) {
+            let _ = write!(text, "@{hash:016x}");
+        }
+        let mut writer = KeyWriter::new(text);
+        arguments(&mut writer);
+        writer.finish()?;
+        Ok(match self.style {
+            KeyStyle::Arguments => (Levels::new(self.root, self.depth), self.origin),
+            // The text of a template is the user's choice, so the instantiation cannot stand in it.
+            KeyStyle::Template => (
+                Levels::all(self.root, text),
+                instantiation.unwrap_or_default(),
+            ),
+        })
+    }
+}
+
+/// Two instantiations of a generic function, or two impls of one trait, must not share an entry.
+/// The compiler spells them in the name of a closure inside (`app::rows<app::A>::{{closure}}`); only then is there a `<` in it.
+fn instantiation<K>() -> Option<u64> {
+    let name = type_name::<K>();
+    name.contains('<').then(|| xxh3_64(name.as_bytes()))
+}

@@ -1,0 +1,68 @@
+//! What the protocol needs of a remote store. Bytes only: no type of the user's is known here, and only this folder knows Redis.
+
+#[cfg(feature = "redis")]
+mod connect;
+#[cfg(feature = "redis")]
+mod redis;
+#[cfg(not(feature = "redis"))]
+#[path = "none.rs"]
+mod redis;
+#[cfg(feature = "redis")]
+mod scripts;
+
+use std::fmt;
+
+pub(crate) use self::redis::Store;
+
+/// What one read found: the entry, its lease, and the generation of each level asked for.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) entry: Option<Vec<u8>>,
+    pub(crate) lease: Option<u64>,
+    pub(crate) generations: Vec<Option<u64>>,
+}
+
+/// The answer to a request for a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acquired {
+    Granted,
+    /// Another process is loading, under this lease.
+    Held(u64),
+    /// The entry is not the one that was seen: somebody filled or set it since.
+    Changed,
+}
+
+/// Why the store did not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// No connection could be had, or it broke.
+    Unreachable(String),
+    /// No answer within the deadline.
+    Timeout,
+    /// The server answered with an error; the code is its first word.
+    Refused { code: String, message: String },
+    /// The breaker is open: the store was not asked.
+    Open,
+    /// The call did not run inside a tokio runtime.
+    NoRuntime,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(reason) => write!(f, "redis cannot be reached: {reason}"),
+            Self::Timeout => f.write_str("redis did not answer in time"),
+            Self::Refused { code, message } => write!(f, "redis answered {code}: {message}"),
+            Self::Open => f.write_str("redis is not asked until it answers again"),
+            Self::NoRuntime => f.write_str("redis needs a tokio runtime with its time driver"),
+        }
+    }
+}
+
+impl std::error::Error for Trouble {}
+
+/// What the server says about itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServerFacts {
+    pub(crate) version: Option<String>,
+}

@@ -1,0 +1,88 @@
+//! The store without the feature `redis`: there is none, and no value of the type exists.
+
+use std::time::Duration;
+
+use super::{Acquired, Read, ServerFacts, Trouble};
+use crate::config::CacheConfig;
+use crate::error::{Error, ErrorKind};
+use crate::key::Key;
+use crate::seen::SeenRemote;
+
+#[derive(Debug)]
+pub(crate) enum Store {}
+
+impl Store {
+    pub(crate) fn open(_config: &CacheConfig) -> Result<Self, Error> {
+        let problem = "an address of Redis is configured, but this build is without the feature `redis`; enable it";
+        Err(Error::new(ErrorKind::Config, problem))
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        match *self {}
+    }
+
+    pub(crate) fn disconnect(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn facts(&self) -> ServerFacts {
+        match *self {}
+    }
+
+    pub(crate) async fn ping(&self) -> Result<Duration, Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn look_up(&self, _: &Key) -> Result<Read, Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn renew(
+        &self,
+        _: &Key,
+        _: &mut SeenRemote,
+        _: Duration,
+    ) -> Result<(), Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn acquire(
+        &self,
+        _: &Key,
+        _: &SeenRemote,
+        _: u64,
+        _: Duration,
+    ) -> Result<Acquired, Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn fill(
+        &self,
+        _: &str,
+        _: u64,
+        _: &[u8],
+        _: Duration,
+    ) -> Result<bool, Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn put(&self, _: &str, _: &[u8], _: Duration) -> Result<(), Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn release(&self, _: &str, _: u64) -> Result<(), Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn remove(&self, _: &str) -> Result<bool, Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn unlink(&self, _: &[String]) -> Result<(), Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn clear(&self, _: &str) -> Result<u64, Trouble> {
+        match *self {}
+    }
+}

@@ -1,0 +1,317 @@
+//! What stands in Redis round a value: enough to know, before a byte of the value is decoded, that it is ours, whole, of this
+//! key and type, and under which generations it was loaded.
+//!
+//! | bytes | what, little endian |
+//! | --- | --- |
+//! | 0..4 | magic |
+//! | 4, 5 | format version, codec |
+//! | 6..8 | flags, 0 |
+//! | 8..16 | stamp |
+//! | 16..24 | hash of the key |
+//! | 24..32 | origin |
+//! | 32..40 | fingerprint of the type |
+//! | 40..48 | expiry, unix ms on the server's clock |
+//! | 48..52 | duration of the load, ms |
+//! | 52, 53 | how many levels, how many tags |
+//! | 54..56 | reserved, 0 |
+//! | 56.. | 8 bytes for each level's and tag's generation |
+//! | .. | payload |
+//! | last 8 | xxh3-64 of all before |
+
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::codec::{Codec, CodecError};
+
+/// No UTF-8: a string somebody put under one of our keys is foreign at once.
+const MAGIC: [u8; 4] = *b"\xCACHE";
+const FORMAT: u8 = 1;
+const FIXED: usize = 56;
+const CHECKSUM: usize = 8;
+
+/// Where the stamp stands, as `GETRANGE` counts; scripts compare it there.
+pub(crate) const STAMP: RangeInclusive<usize> = 8..=15;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) codec: Codec,
+    /// Unique to this write.
+    pub(crate) stamp: u64,
+    pub(crate) key_hash: u64,
+    /// The process that wrote it.
+    pub(crate) origin: u64,
+    pub(crate) fingerprint: u64,
+    pub(crate) expires_at_ms: u64,
+    pub(crate) load_ms: u32,
+    /// How many of `generations`, from the front, are those of prefix levels; the rest are those of tags.
+    pub(crate) levels: u8,
+    pub(crate) generations: Generations,
+}
+
+/// The header of an entry, and its value still encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Envelope<'a> {
+    pub(crate) header: Header,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Why bytes are no entry of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rejected {
+    /// Somebody else's.
+    Foreign,
+    Truncated,
+    /// Another format, or something in it this build does not know.
+    Version,
+    Checksum,
+    /// Written by a codec that is unknown or not built in.
+    Codec,
+}
+
+/// Appends an envelope round what `payload` appends, or leaves `out` as it was.
+pub(crate) fn write(
+    header: &Header,
+    out: &mut Vec<u8>,
+    payload: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
+) -> Result<(), CodecError> {
+    let start = out.len();
+    let written = write_header(header, out).and_then(|()| payload(out));
+    if written.is_err() {
+        out.truncate(start);
+        return written;
+    }
+    let checksum = xxh3_64(out.get(start..).unwrap_or_default());
+    out.extend_from_slice(&checksum.to_le_bytes());
+    Ok(())
+}
+
+fn write_header(header: &Header, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let generations = header.generations.as_slice();
+    let too_many = || CodecError::Generations(generations.len());
+    let count = u8::try_from(generations.len()).map_err(|_| too_many())?;
+    let tags = count.checked_sub(header.levels).ok_or_else(too_many)?;
+
+    out.reserve(FIXED + 8 * generations.len() + CHECKSUM);
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&[FORMAT, header.codec.id(), 0, 0]);
+    for word in [
+        header.stamp,
+        header.key_hash,
+        header.origin,
+        header.fingerprint,
+        header.expires_at_ms,
+    ] {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+    out.extend_from_slice(&header.load_ms.to_le_bytes());
+    out.extend_from_slice(&[header.levels, tags, 0, 0]);
+    for generation in generations {
+        out.extend_from_slice(&generation.to_le_bytes());
+    }
+    Ok(())
+}
+
+/// Takes an envelope apart, having verified all of it except the value itself.
+pub(crate) fn read(bytes: &[u8]) -> Result<Envelope<'_>, Rejected> {
+    let mut rest = Reader(bytes);
+    let Ok(magic) = rest.take::<4>() else {
+        return Err(match MAGIC.starts_with(bytes) {
+            true => Rejected::Truncated,
+            false => Rejected::Foreign,
+        });
+    };
+    if magic != MAGIC {
+        return Err(Rejected::Foreign);
+    }
+    // Before anything else is looked at: another format may keep its checksum elsewhere.
+    let [format, codec, flags @ ..] = rest.take::<4>()?;
+    if format != FORMAT {
+        return Err(Rejected::Version);
+    }
+    let body = verified(bytes)?;
+    if flags != [0, 0] {
+        return Err(Rejected::Version);
+    }
+    let codec = Codec::from_id(codec).ok_or(Rejected::Codec)?;
+    read_rest(codec, Reader(body.get(8..).ok_or(Rejected::Truncated)?))
+}
+
+/// All but the checksum, if that is right.
+fn verified(bytes: &[u8]) -> Result<&[u8], Rejected> {
+    let (body, checksum) = bytes
+        .split_last_chunk::<CHECKSUM>()
+        .filter(|(body, _)| body.len() >= FIXED)
+        .ok_or(Rejected::Truncated)?;
+    if xxh3_64(body) == u64::from_le_bytes(*checksum) {
+        Ok(body)
+    } else {
+        Err(Rejected::Checksum)
+    }
+}
+
+fn read_rest(codec: Codec, mut rest: Reader<'_>) -> Result<Envelope<'_>, Rejected> {
+    let stamp = rest.word()?;
+    let key_hash = rest.word()?;
+    let origin = rest.word()?;
+    let fingerprint = rest.word()?;
+    let expires_at_ms = rest.word()?;
+    let load_ms = u32::from_le_bytes(rest.take()?);
+    let [levels, tags, reserved @ ..] = rest.take::<4>()?;
+    if reserved != [0, 0] {
+        return Err(Rejected::Version);
+    }
+    let count = levels.checked_add(tags).ok_or(Rejected::Version)?;
+    let mut generations = Generations::default();
+    for _ in 0..count {
+        generations.push(rest.word()?);
+    }
+    let header = Header {
+        codec,
+        stamp,
+        key_hash,
+        origin,
+        fingerprint,
+        expires_at_ms,
+        load_ms,
+        levels,
+        generations,
+    };
+    Ok(Envelope {
+        header,
+        payload: rest.0,
+    })
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], Rejected> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(Rejected::Truncated)?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+
+    fn word(&mut self) -> Result<u64, Rejected> {
+        self.take().map(u64::from_le_bytes)
+    }
+}
+
+/// What `GETRANGE entry 8 15` answers for these bytes: the stamp, or as much of it as there is.
+pub(crate) fn stamp_of(bytes: &[u8]) -> &[u8] {
+    let end = bytes.len().min(*STAMP.end() + 1);
+    bytes.get(*STAMP.start()..end).unwrap_or_default()
+}
+
+/// Kept in the entry, so that a value put under another key by whatever means is a miss.
+pub(crate) fn key_hash(key: &str) -> u64 {
+    xxh3_64(key.as_bytes())
+}
+
+/// The generations of an entry, in place for as many as nearly every entry has: reading a header then allocates nothing.
+#[derive(Clone)]
+pub(crate) enum Generations {
+    Inline { words: [u64; 8], length: usize },
+    Spilled(Vec<u64>),
+}
+
+impl Generations {
+    pub(crate) fn push(&mut self, generation: u64) {
+        match self {
+            Self::Inline { words, length } => match words.get_mut(*length) {
+                Some(free) => {
+                    *free = generation;
+                    *length += 1;
+                }
+                None => {
+                    let mut spilled = words.to_vec();
+                    spilled.push(generation);
+                    *self = Self::Spilled(spilled);
+                }
+            },
+            Self::Spilled(spilled) => spilled.push(generation),
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u64] {
+        match self {
+            Self::Inline { words, length } => words.get(..*length).unwrap_or_default(),
+            Self::Spilled(spilled) => spilled,
+        }
+    }
+}
+
+impl Default for Generations {
+    fn default() -> Self {
+        Self::Inline {
+            words: [0; 8],
+            length: 0,
+        }
+    }
+}
+
+impl std::ops::Deref for Generations {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        self.as_slice()
+    }
+}
+
+impl Extend<u64> for Generations {
+    fn extend<I: IntoIterator<Item = u64>>(&mut self, generations: I) {
+        for generation in generations {
+            self.push(generation);
+        }
+    }
+}
+
+impl FromIterator<u64> for Generations {
+    fn from_iter<I: IntoIterator<Item = u64>>(generations: I) -> Self {
+        let mut collected = Self::default();
+        collected.extend(generations);
+        collected
+    }
+}
+
+impl From<&[u64]> for Generations {
+    fn from(generations: &[u64]) -> Self {
+        generations.iter().copied().collect()
+    }
+}
+
+impl From<Vec<u64>> for Generations {
+    fn from(generations: Vec<u64>) -> Self {
+        Self::Spilled(generations)
+    }
+}
+
+impl PartialEq for Generations {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Generations {}
+
+impl fmt::Debug for Generations {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(out)
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Foreign => "not an entry of this cache",
+            Self::Truncated => "the entry is cut off",
+            Self::Version => "the entry has another format",
+            Self::Checksum => "the checksum is wrong",
+            Self::Codec => "the entry's codec is not built in",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,136 @@
+//! What can be cached, and everything the untyped layers need to know about its type.
+
+pub(crate) mod codec;
+mod depth;
+pub(crate) mod envelope;
+mod fingerprint;
+mod weight;
+
+use std::any::{Any, TypeId, type_name};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use codec::{Codec, CodecError};
+use fingerprint::Shape;
+
+/// A value whose type only its owner knows.
+pub(crate) type Shared = Arc<dyn Any + Send + Sync>;
+
+/// What can be cached: every owned value that serde can write and read. `Arc<T>` makes hits free of copies.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be cached",
+    label = "this value would be stored in the cache",
+    note = "a cached value is `Clone + serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static`; derive what is missing"
+)]
+pub trait Value: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
+
+/// A type of cached values, for code that is compiled once for all of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) type_id: fn() -> TypeId,
+    pub(crate) facts: fn() -> &'static Facts,
+    pub(crate) decode: fn(Codec, &[u8]) -> Result<Shared, CodecError>,
+    pub(crate) encode: fn(Codec, &Shared, &Facts, &mut Vec<u8>) -> Result<(), CodecError>,
+    pub(crate) weigh: fn(&Shared) -> usize,
+}
+
+impl Kind {
+    pub(crate) const fn of<T: Value>() -> Self {
+        Self {
+            type_id: TypeId::of::<T>,
+            facts: Facts::of::<T>,
+            decode: decode::<T>,
+            encode: encode::<T>,
+            weigh: weigh::<T>,
+        }
+    }
+}
+
+/// What was found out about a type once per process.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    /// Whether one value was encoded, decoded and encoded again without a difference.
+    round_trip: AtomicBool,
+    /// Whether it was said that values of this type cannot be stored.
+    reported: AtomicBool,
+}
+
+static FACTS: LazyLock<RwLock<HashMap<TypeId, &'static Facts>>> = LazyLock::new(RwLock::default);
+
+impl Facts {
+    fn of<T: Value>() -> &'static Self {
+        let known = FACTS.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(facts) = known.get(&TypeId::of::<T>()) {
+            return facts;
+        }
+        drop(known);
+        // Outside the lock: a `Deserialize` of the user's runs inside.
+        let facts = Self {
+            name: type_name::<T>(),
+            shape: fingerprint::shape_of::<T>(),
+            round_trip: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
+        };
+        let mut known = FACTS.write().unwrap_or_else(PoisonError::into_inner);
+        // Leaked once per type, so bounded by the program's text.
+        known
+            .entry(TypeId::of::<T>())
+            .or_insert_with(|| Box::leak(Box::new(facts)))
+    }
+
+    /// True for the first caller only.
+    pub(crate) fn report(&self) -> bool {
+        !self.reported.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// A clone of the value, where it is a `T`.
+pub(crate) fn take<T: Value>(value: &Shared) -> Option<T> {
+    value.downcast_ref::<T>().cloned()
+}
+
+fn decode<T: Value>(codec: Codec, bytes: &[u8]) -> Result<Shared, CodecError> {
+    let value: T = codec.decode(bytes)?;
+    Ok(Arc::new(value))
+}
+
+fn encode<T: Value>(
+    codec: Codec,
+    value: &Shared,
+    facts: &Facts,
+    out: &mut Vec<u8>,
+) -> Result<(), CodecError> {
+    if facts.shape.self_describing && !codec.is_self_describing() {
+        return Err(CodecError::needs_self_describing(codec));
+    }
+    let Some(value) = value.downcast_ref::<T>() else {
+        return Err(CodecError::needs_self_describing(codec));
+    };
+    let start = out.len();
+    codec.encode(value, out)?;
+    if !facts.round_trip.load(Ordering::Relaxed) {
+        // Once per type: some serde attributes write what they cannot read back.
+        let encoded = out.get(start..).unwrap_or_default();
+        let checked = codec.round_trips::<T>(encoded);
+        if let Err(problem) = checked {
+            out.truncate(start);
+            return Err(problem);
+        }
+        facts.round_trip.store(true, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+fn weigh<T: Value>(value: &Shared) -> usize {
+    let deep = value.downcast_ref::<T>().map_or(0, weight::weight_of);
+    size_of::<T>() + deep
+}

@@ -1,0 +1,53 @@
+//! What the integration tests share: real servers, a faulty network, captured log events, waiting.
+//!
+//! A test file says `mod support;` and takes what it needs; nothing here knows what is tested.
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "each test file is a crate of its own and uses a part of this"
+)]
+
+pub mod log;
+pub mod proxy;
+pub mod resp;
+pub mod server;
+
+use std::time::{Duration, Instant};
+
+pub use log::{Event, Log};
+pub use proxy::{Fault, Proxy};
+pub use resp::Reply;
+pub use server::RedisServer;
+
+/// How long anything that is bound to happen may take before a test gives up on it.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long to look away between two looks.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Blocks the thread until `condition` holds; panics after [`DEADLINE`], saying `what` did not happen.
+#[track_caller]
+pub fn wait_until(mut condition: impl FnMut() -> bool, what: &str) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(
+            start.elapsed() < DEADLINE,
+            "{DEADLINE:?} passed and still not: {what}"
+        );
+        std::thread::sleep(POLL);
+    }
+}
+
+/// [`wait_until`] for an asynchronous condition, which leaves the runtime free meanwhile.
+///
+/// It counts real time, also in a runtime whose clock is paused.
+pub async fn wait_until_async(mut condition: impl AsyncFnMut() -> bool, what: &str) {
+    let start = Instant::now();
+    while !condition().await {
+        assert!(
+            start.elapsed() < DEADLINE,
+            "{DEADLINE:?} passed and still not: {what}"
+        );
+        tokio::time::sleep(POLL).await;
+    }
+}
