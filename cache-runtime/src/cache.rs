@@ -112,7 +112,7 @@ impl Cache {
         let found = entry::look_up(cache, key, kind, counters).await;
         match (&found, &cache.remote) {
             (Found::Nothing(seen), Some(_)) if seen.remote.is_none() => {
-                Inner::failed(Trouble::Open)?;
+                Inner::failed(&Trouble::Open)?;
                 Ok(found)
             }
             _ => Ok(found),
@@ -150,7 +150,7 @@ impl Cache {
                     let mut doomed = Doomed::default();
                     doomed.entry(key.as_str().to_owned());
                     let _ = doomed.apply(cache).await;
-                    Inner::failed(trouble)?;
+                    Inner::failed(&trouble)?;
                 }
             }
         }
@@ -261,7 +261,7 @@ impl Cache {
             removed |= cache.near.remove(key.as_str());
             match told {
                 Ok(there) => removed |= there,
-                Err(trouble) => Inner::failed(trouble)?,
+                Err(trouble) => Inner::failed(&trouble)?,
             }
         }
         Ok(removed)
@@ -278,7 +278,7 @@ impl Cache {
         }
         match entry::stands(&self.inner, &key).await {
             Ok(stands) => Ok(stands),
-            Err(trouble) => Inner::failed(trouble).map(|()| entry::stands_near(&self.inner, &key)),
+            Err(trouble) => Inner::failed(&trouble).map(|()| entry::stands_near(&self.inner, &key)),
         }
     }
 
@@ -306,7 +306,7 @@ impl Cache {
         if let Some(remote) = &cache.remote {
             let told = remote.clear(matcher.as_str()).await;
             removed += clear_near();
-            removed += told.map_err(error)?;
+            removed += told.map_err(|trouble| error(&trouble))?;
         }
         Ok(removed)
     }
@@ -331,7 +331,10 @@ impl Cache {
             .one();
         let mut doomed = Doomed::default();
         doomed.level(level);
-        doomed.apply(&self.inner).await.map_err(error)
+        doomed
+            .apply(&self.inner)
+            .await
+            .map_err(|trouble| error(&trouble))
     }
 
     /// What has been counted since the cache was opened, in total and per prefix.
@@ -373,7 +376,7 @@ impl CacheBuilder {
         if let Some(remote) = &cache.inner.remote
             && let Err(trouble) = remote.ping().await
         {
-            Inner::failed(trouble)?;
+            Inner::failed(&trouble)?;
         }
         log::opened(cache.mode(), &cache.location());
         Ok(cache)

@@ -5,8 +5,11 @@
     reason = "the rule is that time is asked for here and nowhere else"
 )]
 
+#[cfg(feature = "redis")]
 use std::future::Future;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
+#[cfg(feature = "redis")]
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use tokio::time::Instant;
 
@@ -15,6 +18,7 @@ pub(crate) fn now() -> Instant {
 }
 
 /// Milliseconds since 1970 by this machine's clock; used only until a server has told its own time.
+#[cfg(feature = "redis")]
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -23,6 +27,7 @@ pub(crate) fn unix_ms() -> u64 {
 }
 
 /// Runs `future` for at most `limit`; `None` when it did not finish.
+#[cfg(feature = "redis")]
 pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(limit, future).await.ok()
 }

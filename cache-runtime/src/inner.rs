@@ -113,7 +113,7 @@ impl Inner {
     }
 
     /// Whether Redis failed and nothing stands in for it, as an error of the manual API.
-    pub(crate) fn failed(trouble: Trouble) -> Result<(), Error> {
+    pub(crate) fn failed(trouble: &Trouble) -> Result<(), Error> {
         if Tier::EXISTS {
             return Ok(());
         }
@@ -122,7 +122,7 @@ impl Inner {
 }
 
 /// Redis' failure as an error of the manual API.
-pub(crate) fn error(trouble: Trouble) -> Error {
+pub(crate) fn error(trouble: &Trouble) -> Error {
     let kind = match trouble {
         Trouble::Refused { .. } => ErrorKind::Refused,
         Trouble::Unreachable(_) | Trouble::Timeout | Trouble::Open | Trouble::NoRuntime => {

@@ -45,14 +45,13 @@ impl<O: Outcome> std::fmt::Debug for Call<O> {
 /// Begins a call: writes its key, and answers at once what the process has. Nothing is awaited here, and on a hit nothing allocated.
 pub fn begin<O, K>(
     site: &'static CallSite,
-    outcome: O,
+    _outcome: O,
     arguments: K,
 ) -> ControlFlow<O::Returned, Call<O>>
 where
     O: Outcome,
     K: FnOnce(&mut KeyWriter<'_>),
 {
-    let _ = outcome;
     let cache = global::cache();
     let cache = cache.inner();
     if !cache.is_enabled() {

@@ -39,7 +39,7 @@ pub struct Stats {
     /// Whether Redis is in use at this moment.
     pub using_redis: bool,
     /// The same counters by prefix; `entries` and `bytes` are kept in total only.
-    pub prefixes: BTreeMap<String, Stats>,
+    pub prefixes: BTreeMap<String, Self>,
 }
 
 impl Stats {

@@ -6,7 +6,8 @@
 pub(crate) mod pattern;
 mod text;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -42,6 +43,8 @@ impl<T: Serialize + ?Sized> KeyPart for T {
 #[derive(Debug)]
 pub struct KeyWriter<'a> {
     text: &'a mut String,
+    /// Where the last argument of a template stands.
+    last_hole: Option<Range<usize>>,
     problem: Option<Unwritable>,
 }
 
@@ -49,6 +52,7 @@ impl<'a> KeyWriter<'a> {
     pub(crate) fn new(text: &'a mut String) -> Self {
         Self {
             text,
+            last_hole: None,
             problem: None,
         }
     }
@@ -56,7 +60,7 @@ impl<'a> KeyWriter<'a> {
     /// The next argument, after a `:`.
     pub fn arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
         self.text.push(':');
-        self.hole(part);
+        self.write(part);
     }
 
     /// Literal text of a template.
@@ -66,8 +70,36 @@ impl<'a> KeyWriter<'a> {
 
     /// An argument inside a template.
     pub fn hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        if let Some(last) = self.last_hole.take() {
+            self.separate(last);
+        }
+        let start = self.text.len();
+        self.write(part);
+        self.last_hole = Some(start..self.text.len());
+    }
+
+    fn write<T: KeyPart + ?Sized>(&mut self, part: &T) {
         if let Err(problem) = part.write_to(self.text) {
             self.problem.get_or_insert(problem);
+        }
+    }
+
+    /// Between two arguments stands a separator. A `:` never stands in an argument; any other must not either, or
+    /// `{a}-{b}` would be the same for `x-y`, `z` and for `x`, `y-z`. So its first character is escaped in the first argument.
+    fn separate(&mut self, hole: Range<usize>) {
+        let between = self.text.get(hole.end..).unwrap_or_default();
+        let Some(separator) = between.chars().next().filter(|_| !between.contains(':')) else {
+            return;
+        };
+        let written = self.text.get(hole.clone()).unwrap_or_default();
+        if written.contains(separator) {
+            let mut escaped = String::new();
+            let mut bytes = [0; 4];
+            for byte in separator.encode_utf8(&mut bytes).bytes() {
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+            let written = written.replace(separator, &escaped);
+            self.text.replace_range(hole, &written);
         }
     }
 
@@ -240,6 +272,7 @@ pub(crate) fn lease_name(entry: &str) -> String {
 }
 
 /// The entry a lease is for.
+#[cfg(any(test, feature = "redis"))]
 pub(crate) fn entry_of_lease(lease: &str) -> Option<&str> {
     lease
         .strip_prefix(LEASE)?
@@ -278,6 +311,24 @@ mod tests {
         assert!(Key::by_hand("", "lease@{video}").is_err());
         assert!(Key::by_hand("", "").is_err());
         assert!(level("", "").is_err());
+    }
+
+    fn template(first: &str, separator: &str, second: &str) -> String {
+        let mut text = String::new();
+        let mut writer = KeyWriter::new(&mut text);
+        writer.hole(first);
+        writer.text(separator);
+        writer.hole(second);
+        writer.finish().unwrap();
+        text
+    }
+
+    #[test]
+    fn a_separator_never_stands_in_the_argument_before_it() {
+        assert_eq!(template("x-y", "-", "z"), "x%2Dy-z");
+        assert_eq!(template("x", "-", "y-z"), "x-y-z");
+        assert_eq!(template("x-y", ":", "z"), "x-y:z");
+        assert_eq!(template("x-y", "-:", "z"), "x-y-:z");
     }
 
     #[test]

@@ -18,6 +18,10 @@ pub(crate) use epoch::{Epoch, Epochs};
 pub(crate) use tier::Tier;
 
 /// One value in the tier.
+#[cfg_attr(
+    not(feature = "fallback"),
+    expect(dead_code, reason = "without the tier nothing asks for them")
+)]
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) value: Shared,

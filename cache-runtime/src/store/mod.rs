@@ -23,6 +23,10 @@ pub(crate) struct Read {
 }
 
 /// The answer to a request for a lease.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store that exists answers")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Acquired {
     Granted,
@@ -33,6 +37,10 @@ pub(crate) enum Acquired {
 }
 
 /// Why the store did not answer.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store that exists answers")
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// No connection could be had, or it broke.

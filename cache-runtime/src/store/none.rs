@@ -66,6 +66,10 @@ impl Store {
         match *self {}
     }
 
+    pub(crate) async fn keep_generations(&self, _: &Key, _: Duration) -> Result<(), Trouble> {
+        match *self {}
+    }
+
     pub(crate) async fn put(&self, _: &str, _: &[u8], _: Duration) -> Result<(), Trouble> {
         match *self {}
     }

@@ -238,7 +238,7 @@ impl Store {
     /// Prolongs the generations of a key where they would end before an entry that lives for `ttl`.
     /// Looked at now and then only: a generation that ends too early costs a load, and prolonging one tells every reader of it.
     pub(crate) async fn keep_generations(&self, key: &Key, ttl: Duration) -> Result<(), Trouble> {
-        if random::token() % LIFETIME_CHECK != 0 {
+        if !random::token().is_multiple_of(LIFETIME_CHECK) {
             return Ok(());
         }
         let names: Vec<String> = key.levels().map(key::generation_name).collect();
