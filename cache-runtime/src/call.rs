@@ -80,8 +80,9 @@ impl Call {
         let began = clock::now();
         match O::split(load.await) {
             Ok(loaded) => {
-                seat.land(Arc::new(loaded.clone()));
-                Box::pin(self.fill(seat, Arc::new(loaded.clone()), began)).await;
+                let value: Shared = Arc::new(loaded.clone());
+                seat.land(Arc::clone(&value));
+                Box::pin(self.fill(seat, value, began)).await;
                 O::join(loaded)
             }
             Err(returned) => {
@@ -107,7 +108,8 @@ impl Call {
                         self.counters.coalesced.one();
                         return Turn::Found(value);
                     }
-                    Landing::TakenOver(seat) => return self.lead(seat),
+                    Landing::TakenOver(seat) if seat.is_prepared() => return self.lead(seat),
+                    Landing::TakenOver(seat) => return self.take_off(seat, seen).await,
                     Landing::Failed => {}
                 },
                 Joined::Apart => break,

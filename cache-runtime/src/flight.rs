@@ -241,6 +241,11 @@ impl Seat {
         self.cabin = Some(cabin);
     }
 
+    /// Whether the leave to fill, or that there is none, is settled.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.cabin.is_some()
+    }
+
     /// Takes it up again.
     pub(crate) fn take_cabin(&mut self) -> Option<Cabin> {
         self.cabin.take()
@@ -276,7 +281,7 @@ impl Drop for Seat {
         let deserted = lock(&self.flight.state).followers == 0;
         let cancelled = self.outcome == SeatOutcome::Open && !std::thread::panicking();
         if cancelled && !deserted {
-            drop(shard);
+            // Under the lock of the shard, so that the last follower cannot leave unnoticed in between.
             self.flight.set(Phase::Vacant(self.cabin.take()));
             return;
         }
@@ -356,3 +361,6 @@ fn remove(shard: &mut Shard, flight: &Arc<Flight>) {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

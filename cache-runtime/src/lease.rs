@@ -17,7 +17,7 @@ pub(crate) enum Permit {
     None,
 }
 
-/// A lease that Redis granted for one entry.
+/// A lease that Redis was asked for, and granted, for one entry.
 #[derive(Debug)]
 pub(crate) struct Lease {
     remote: Arc<Remote>,
@@ -27,7 +27,7 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(crate) fn granted(remote: Arc<Remote>, entry: Arc<str>, token: u64) -> Self {
+    pub(crate) fn asked_for(remote: Arc<Remote>, entry: Arc<str>, token: u64) -> Self {
         Self {
             remote,
             entry,
@@ -44,7 +44,7 @@ impl Lease {
         &self.entry
     }
 
-    /// The fill script has removed the lease.
+    /// There is nothing to give back: the fill has removed the lease, or it was not granted.
     pub(crate) fn spend(mut self) {
         self.spent = true;
     }

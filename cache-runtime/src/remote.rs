@@ -87,13 +87,19 @@ impl Remote {
     ) -> Result<Leave, Trouble> {
         self.ready().await?;
         self.note(self.store.renew(key, seen, ttl).await)?;
+        // Ours from the moment it is asked for: who is cancelled before the answer gives it back all the same.
+        let lease = Lease::asked_for(Arc::clone(self), key.shared(), token);
         let acquired = self.store.acquire(key, seen, token, self.lease).await;
         Ok(match self.note(acquired)? {
-            Acquired::Granted => {
-                Leave::Granted(Lease::granted(Arc::clone(self), key.shared(), token))
+            Acquired::Granted => Leave::Granted(lease),
+            Acquired::Held(holder) => {
+                lease.spend();
+                Leave::Held(holder)
             }
-            Acquired::Held(holder) => Leave::Held(holder),
-            Acquired::Changed => Leave::Changed,
+            Acquired::Changed => {
+                lease.spend();
+                Leave::Changed
+            }
         })
     }
 
@@ -113,7 +119,7 @@ impl Remote {
         let filled = self.note(filled)?;
         lease.spend();
         if filled {
-            self.note(self.store.keep_generations(key, ttl).await)?;
+            let _ = self.note(self.store.keep_generations(key, ttl).await);
         }
         Ok(filled)
     }

@@ -139,7 +139,6 @@ impl Connector {
             .cmd("INFO")
             .arg("server")
             .ignore_errors();
-        let asked = clock::now();
         let answers: Vec<Value> = questions
             .query_async(connection)
             .await
@@ -148,7 +147,7 @@ impl Connector {
         let time = answers
             .next()
             .and_then(|answer| redis::from_redis_value(answer).ok());
-        self.clock.set(asked, time);
+        self.clock.set(clock::now(), time);
         let info: Option<String> = answers
             .next()
             .and_then(|answer| redis::from_redis_value(answer).ok());
@@ -233,10 +232,11 @@ impl ServerClock {
         }
     }
 
-    fn set(&self, asked: Instant, time: Option<(u64, u64)>) {
+    /// Takes over what the server said, `answered` at this moment: behind by the way of the answer, so that nothing expires early.
+    fn set(&self, answered: Instant, time: Option<(u64, u64)>) {
         if let Some((seconds, micros)) = time {
             let server = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
-            let since = clock::millis(asked.saturating_duration_since(self.base));
+            let since = clock::millis(answered.saturating_duration_since(self.base));
             // Relaxed: the number stands for itself.
             self.at_base
                 .store(server.saturating_sub(since), Ordering::Relaxed);
