@@ -8,13 +8,16 @@ use std::path::Path;
 
 /// The modules of `cache-runtime`, lowest layer first: a module uses its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "duration", "error", "location", "policy", "random"],
+    &[
+        "clock", "duration", "error", "location", "mode", "policy", "random",
+    ],
     &["key", "stats", "value"],
     &["config", "outcome", "site"],
     &["env", "near", "seen"],
     &["log", "store"],
     &["breaker", "lease", "outage", "remote"],
     &["flight"],
+    &["inner"],
     &["cache", "call", "entry", "health", "invalidate"],
     &["global", "private"],
 ];

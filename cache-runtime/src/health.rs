@@ -5,20 +5,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::cache::Cache;
+use crate::mode::Mode;
 use crate::near::Tier;
-
-/// Which tier answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub enum Mode {
-    /// Redis.
-    Redis,
-    /// The in-process tier, because Redis cannot be reached.
-    Fallback,
-    /// The in-process tier, because no Redis is configured.
-    Memory,
-    /// None: every call runs its body.
-    Disabled,
-}
 
 /// How the cache is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

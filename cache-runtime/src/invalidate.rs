@@ -134,30 +134,28 @@ pub struct Invalidation {
     pending: Option<Pending>,
 }
 
-/// Decides what a call invalidates. The keys are written before the body runs, because the body may consume the arguments.
-pub fn invalidate<T>(site: &'static InvalidateSite, name: T) -> Invalidation
-where
-    T: FnOnce(&mut Targets<'_>),
-{
-    let cache = crate::global::cache();
-    let inner = cache.inner();
-    let pending = inner.is_enabled().then(|| {
-        let mut targets = Targets {
-            cache: inner,
-            site,
-            doomed: Doomed::default(),
-        };
-        name(&mut targets);
-        Pending {
-            doomed: Arc::new(targets.doomed),
-            cache: Arc::clone(inner),
-            armed: false,
-        }
-    });
-    Invalidation { site, pending }
-}
-
 impl Invalidation {
+    /// Decides what a call invalidates. The keys are written before the body runs, because the body may consume the arguments.
+    pub(crate) fn of<T>(cache: &Arc<Inner>, site: &'static InvalidateSite, name: T) -> Self
+    where
+        T: FnOnce(&mut Targets<'_>),
+    {
+        let pending = cache.is_enabled().then(|| {
+            let mut targets = Targets {
+                cache,
+                site,
+                doomed: Doomed::default(),
+            };
+            name(&mut targets);
+            Pending {
+                doomed: Arc::new(targets.doomed),
+                cache: Arc::clone(cache),
+                armed: false,
+            }
+        });
+        Self { site, pending }
+    }
+
     /// Runs the body, and invalidates once it has ended.
     ///
     /// # Cancellation

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tracing::{debug, error, info, warn};
 
 use crate::error::Error;
-use crate::health::Mode;
 use crate::key::Unwritable;
+use crate::mode::Mode;
 use crate::store::Trouble;
 use crate::value::codec::CodecError;
 

@@ -15,7 +15,7 @@ use crate::key::Key;
 use crate::log;
 use crate::value::{self, Kind};
 
-pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When, invalidate};
+pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::{KeyPart, KeyWriter};
 pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};
 pub use crate::policy::Policy;
@@ -91,6 +91,14 @@ where
         call: Some(call),
         outcome: std::marker::PhantomData,
     })
+}
+
+/// Begins a call of a mutating function: decides what it invalidates.
+pub fn invalidate<T>(site: &'static InvalidateSite, name: T) -> Invalidation
+where
+    T: FnOnce(&mut Targets<'_>),
+{
+    Invalidation::of(global::cache().inner(), site, name)
 }
 
 fn uncached<O: Outcome>() -> ControlFlow<O::Returned, Call<O>> {
