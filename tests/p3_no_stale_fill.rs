@@ -1,0 +1,221 @@
+//! P3: a loader that started before an invalidation never leaves its value behind after it.
+//!
+//! Each case holds a load after it has read the old value, changes the truth, invalidates, lets the load finish, and asks again.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use cache_runtime::{Cache, cache_invalidate, cached, with_cache};
+use support::RedisServer;
+use tokio::sync::Semaphore;
+
+const LONG: Duration = Duration::from_secs(5);
+
+/// The source of truth, with a gate in which a load can be held.
+#[derive(Clone, Default)]
+struct Truth {
+    version: Arc<AtomicU64>,
+    bodies: Arc<AtomicU64>,
+    gate: Option<Arc<Gate>>,
+}
+
+struct Gate {
+    reached: Semaphore,
+    open: Semaphore,
+}
+
+impl Truth {
+    fn held(&self) -> (Self, Arc<Gate>) {
+        let gate = Arc::new(Gate {
+            reached: Semaphore::new(0),
+            open: Semaphore::new(0),
+        });
+        let held = Self {
+            gate: Some(Arc::clone(&gate)),
+            ..self.clone()
+        };
+        (held, gate)
+    }
+
+    fn change(&self) {
+        self.version.fetch_add(1, Ordering::SeqCst);
+    }
+
+    async fn read(&self) -> u64 {
+        self.bodies.fetch_add(1, Ordering::SeqCst);
+        let version = self.version.load(Ordering::SeqCst);
+        if let Some(gate) = &self.gate {
+            gate.reached.add_permits(1);
+            gate.open.acquire().await.unwrap().forget();
+        }
+        version
+    }
+}
+
+impl Gate {
+    async fn reached(&self) {
+        self.reached.acquire().await.unwrap().forget();
+    }
+}
+
+#[cached(ttl = 300, prefix = "video", key = "{id}:meta")]
+async fn video(truth: &Truth, id: u64) -> u64 {
+    truth.read().await
+}
+
+#[cache_invalidate(prefix = "video", key = "{id}:meta")]
+async fn change_entry(truth: &Truth, id: u64) {
+    truth.change();
+}
+
+#[cache_invalidate(prefix = "video")]
+async fn change_prefix(truth: &Truth) {
+    truth.change();
+}
+
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Entry,
+    Prefix,
+    PrefixBelow,
+    Delete,
+    DeletePrefix,
+    Clear,
+    Set,
+    ByHandEntry,
+    ByHandGeneration,
+    ByHandLease,
+    Flush,
+}
+
+const EVERYWHERE: &[How] = &[
+    How::Entry,
+    How::Prefix,
+    How::PrefixBelow,
+    How::Delete,
+    How::DeletePrefix,
+    How::Clear,
+    How::Set,
+];
+
+const BY_HAND: &[How] = &[
+    How::ByHandEntry,
+    How::ByHandGeneration,
+    How::ByHandLease,
+    How::Flush,
+];
+
+async fn invalidate(how: How, cache: &Cache, truth: &Truth, server: Option<&RedisServer>) {
+    let server = || server.expect("this case is for Redis");
+    match how {
+        How::Entry => with_cache(cache.clone(), change_entry(truth, 42)).await,
+        How::Prefix => with_cache(cache.clone(), change_prefix(truth)).await,
+        How::PrefixBelow => {
+            truth.change();
+            cache.invalidate_prefix("video:42").await.unwrap();
+        }
+        How::Delete => {
+            truth.change();
+            cache.delete("video:42:meta").await.unwrap();
+        }
+        How::DeletePrefix => {
+            truth.change();
+            cache.invalidate_prefix("video").await.unwrap();
+        }
+        How::Clear => {
+            truth.change();
+            cache.clear("video:4*").await.unwrap();
+        }
+        How::Set => {
+            truth.change();
+            let version = truth.version.load(Ordering::SeqCst);
+            cache.set("video:42:meta", &version, None).await.unwrap();
+        }
+        How::ByHandEntry => {
+            truth.change();
+            server().cli(&["DEL", "video:42:meta", "lease@{video:42:meta}"]);
+        }
+        How::ByHandGeneration => {
+            truth.change();
+            assert_eq!(server().cli(&["DEL", "gen@video"]), "1");
+        }
+        How::ByHandLease => {
+            truth.change();
+            assert_eq!(server().cli(&["DEL", "lease@{video:42:meta}"]), "1");
+        }
+        How::Flush => {
+            truth.change();
+            server().cli(&["FLUSHALL"]);
+        }
+    }
+}
+
+/// `loader` loads the old value while `other` invalidates; both must then see the new one.
+async fn check(how: How, loader: &Cache, other: &Cache, server: Option<&RedisServer>) {
+    let truth = Truth::default();
+    let (held, gate) = truth.held();
+    let slow = tokio::spawn(with_cache(
+        loader.clone(),
+        async move { video(&held, 42).await },
+    ));
+    gate.reached().await;
+
+    invalidate(how, other, &truth, server).await;
+    gate.open.add_permits(1);
+    let old = slow.await.unwrap();
+
+    assert_eq!(old, 0, "{how:?}: the slow load had read the old value");
+    for cache in [loader, other] {
+        let seen = with_cache(cache.clone(), video(&truth, 42)).await;
+        assert_eq!(seen, 1, "{how:?}: the old value was left behind");
+    }
+    let bodies = truth.bodies.load(Ordering::SeqCst);
+    with_cache(other.clone(), video(&truth, 42)).await;
+    assert_eq!(
+        truth.bodies.load(Ordering::SeqCst),
+        bodies,
+        "{how:?}: the new value was not kept"
+    );
+    loader.clear("*").await.unwrap();
+}
+
+async fn on(server: &RedisServer) -> Cache {
+    Cache::builder()
+        .redis_url(server.url())
+        .response_timeout(LONG)
+        .open()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_load_that_began_before_an_invalidation_leaves_nothing_behind_in_process() {
+    let cache = Cache::builder().open().await.unwrap();
+
+    for &how in EVERYWHERE {
+        check(how, &cache, &cache, None).await;
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_began_before_an_invalidation_leaves_nothing_behind_on_redis() {
+    let server = RedisServer::start();
+    let cache = on(&server).await;
+
+    for &how in EVERYWHERE.iter().chain(BY_HAND) {
+        check(how, &cache, &cache, Some(&server)).await;
+    }
+}
+
+#[tokio::test]
+async fn nor_does_one_whose_entry_was_invalidated_by_another_process() {
+    let server = RedisServer::start();
+    let (one, other) = (on(&server).await, on(&server).await);
+
+    for &how in EVERYWHERE.iter().chain(BY_HAND) {
+        check(how, &one, &other, Some(&server)).await;
+    }
+}
