@@ -9,7 +9,6 @@
 //! so the lease is only granted while the entry is the one that was seen, and the near tier is asked again.
 
 use std::future::Future;
-use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +22,10 @@ use crate::lease::Permit;
 use crate::log;
 use crate::near::Entry;
 use crate::outcome::Outcome;
-use crate::remote::{self, Leave};
-use crate::seen::{Seen, SeenRemote};
+use crate::remote::{self, Leave, Remote};
+use crate::seen::Seen;
 use crate::stats::Counters;
+use crate::store::Trouble;
 use crate::value::{self, Kind, Shared};
 
 /// Times a call goes back because the load it followed failed, before it loads for itself whatever others do.
@@ -108,7 +108,9 @@ impl Call {
                         self.counters.coalesced.one();
                         return Turn::Found(value);
                     }
-                    Landing::TakenOver(seat) if seat.is_prepared() => return self.lead(seat),
+                    Landing::TakenOver(seat) if seat.is_prepared() => {
+                        return self.counted_lead(seat);
+                    }
                     Landing::TakenOver(seat) => return self.take_off(seat, seen).await,
                     Landing::Failed => {}
                 },
@@ -127,68 +129,78 @@ impl Call {
     /// From the lead to the leave to fill.
     async fn take_off(&self, mut seat: Seat, mut seen: Seen) -> Turn {
         for _ in 0..MAX_CHANGES {
-            let token = remote::new_token();
-            seat.depart(departing(&seen, token));
-            let Some(seen_remote) = &mut seen.remote else {
+            let (Some(remote), Some(seen_remote)) = (&self.cache.remote, &mut seen.remote) else {
                 return self.take_off_locally(seat, seen);
             };
-            let permit = match self.ask_leave(seen_remote, token).await {
-                ControlFlow::Break(permit) => permit,
-                ControlFlow::Continue(()) => match self.look_up().await {
+            // Before the departure: followers are measured by the generations that the flight departed with.
+            if let Err(trouble) = remote.renew(&self.key, seen_remote, self.left()).await {
+                return self.take_off_without_redis(seat, seen, &trouble);
+            }
+            let token = remote::new_token();
+            seen_remote.lease = Some(token);
+            seat.depart(seen.clone());
+            match self.ask_leave(remote, &seen, token).await {
+                Ok(Leave::Granted(lease)) => return self.lead(seat, seen, Permit::Leased(lease)),
+                Ok(Leave::Held(holder)) => {
+                    seat.runs_under(holder);
+                    return self.lead(seat, seen, Permit::None);
+                }
+                Ok(Leave::Changed) => match self.look_up().await {
                     Found::Value(value) => {
                         seat.land(Arc::clone(&value));
                         return Turn::Found(value);
                     }
-                    Found::Nothing(again) => {
-                        seen = again;
-                        continue;
-                    }
+                    Found::Nothing(again) => seen = again,
                 },
-            };
-            if let Permit::Held(holder) = permit {
-                seat.runs_under(holder);
+                Err(trouble) => return self.take_off_without_redis(seat, seen, &trouble),
             }
-            seat.prepare(Cabin { seen, permit });
-            return self.lead(seat);
         }
-        let permit = Permit::None;
-        seat.prepare(Cabin { seen, permit });
-        self.lead(seat)
+        self.lead(seat, seen, Permit::None)
     }
 
-    /// Continues where the entry changed since it was seen.
-    async fn ask_leave(&self, seen: &mut SeenRemote, token: u64) -> ControlFlow<Permit> {
-        let Some(remote) = &self.cache.remote else {
-            return ControlFlow::Break(Permit::None);
-        };
-        let ttl = self.ttl.left(clock::now());
-        match remote.acquire(&self.key, seen, token, ttl).await {
-            Ok(Leave::Granted(lease)) => ControlFlow::Break(Permit::Leased(lease)),
-            Ok(Leave::Held(holder)) => ControlFlow::Break(Permit::Held(holder)),
-            Ok(Leave::Changed) => ControlFlow::Continue(()),
-            Err(_) => {
-                self.counters.errors.one();
-                ControlFlow::Break(Permit::Local)
-            }
+    async fn ask_leave(
+        &self,
+        remote: &Arc<Remote>,
+        seen: &Seen,
+        token: u64,
+    ) -> Result<Leave, Trouble> {
+        let stamp = seen.remote.as_ref().map(|seen| seen.stamp.as_slice());
+        remote
+            .acquire(&self.key, stamp.unwrap_or_default(), token)
+            .await
+    }
+
+    fn take_off_without_redis(&self, seat: Seat, seen: Seen, trouble: &Trouble) -> Turn {
+        if *trouble != Trouble::Open {
+            self.counters.errors.one();
         }
+        self.take_off_locally(seat, seen)
     }
 
     fn take_off_locally(&self, mut seat: Seat, seen: Seen) -> Turn {
+        seat.depart(seen.clone());
         // Whoever led before us may have filled since we looked.
         if let Some(value) = entry::near(&self.cache, &self.key, self.kind) {
             self.counters.near_hits.one();
             seat.land(Arc::clone(&value));
             return Turn::Found(value);
         }
-        let permit = Permit::Local;
-        seat.prepare(Cabin { seen, permit });
-        self.lead(seat)
+        self.lead(seat, seen, Permit::Local)
     }
 
-    fn lead(&self, seat: Seat) -> Turn {
+    fn lead(&self, mut seat: Seat, seen: Seen, permit: Permit) -> Turn {
+        seat.prepare(Cabin { seen, permit });
+        self.counted_lead(seat)
+    }
+
+    fn counted_lead(&self, seat: Seat) -> Turn {
         self.counters.misses.one();
         self.counters.loads.one();
         Turn::Lead(seat)
+    }
+
+    fn left(&self) -> Duration {
+        self.ttl.left(clock::now())
     }
 
     /// Stores what was loaded, where the leader's permit allows it.
@@ -202,7 +214,7 @@ impl Call {
             return;
         }
         match permit {
-            Permit::None | Permit::Held(_) => {}
+            Permit::None => {}
             Permit::Local => self.keep(&seat, &seen, value, ttl),
             Permit::Leased(lease) => {
                 let Some(remote) = &self.cache.remote else {
@@ -256,13 +268,4 @@ impl Ttl {
             Self::Until(end) => end.saturating_duration_since(now),
         }
     }
-}
-
-/// What a leader that is about to ask for this lease will have seen.
-fn departing(seen: &Seen, token: u64) -> Seen {
-    let mut departing = seen.clone();
-    if let Some(remote) = &mut departing.remote {
-        remote.lease = Some(token);
-    }
-    departing
 }

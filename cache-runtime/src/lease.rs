@@ -11,9 +11,7 @@ pub(crate) enum Permit {
     Leased(Lease),
     /// Keep it in process, unless the entry was invalidated meanwhile.
     Local,
-    /// Return it, and store it nowhere: another process is loading, under this lease.
-    Held(u64),
-    /// Return it, and store it nowhere.
+    /// Return it, and store it nowhere: another process is loading, or the entry changes too fast.
     None,
 }
 

@@ -77,19 +77,29 @@ impl Remote {
         self.note(self.store.look_up(key).await)
     }
 
-    /// Asks for the leave to fill. `token` is the lease's, chosen by the caller so that it is known before the answer.
-    pub(crate) async fn acquire(
+    /// Creates the generations that were missing when the key was looked up.
+    pub(crate) async fn renew(
         self: &Arc<Self>,
         key: &Key,
         seen: &mut SeenRemote,
-        token: u64,
         ttl: Duration,
+    ) -> Result<(), Trouble> {
+        self.ready().await?;
+        self.note(self.store.renew(key, seen, ttl).await)
+    }
+
+    /// Asks for the leave to fill, unless the entry is another than the one with the `stamp` that was seen.
+    /// `token` will be the lease's: chosen by the caller, so that it is known before the answer.
+    pub(crate) async fn acquire(
+        self: &Arc<Self>,
+        key: &Key,
+        stamp: &[u8],
+        token: u64,
     ) -> Result<Leave, Trouble> {
         self.ready().await?;
-        self.note(self.store.renew(key, seen, ttl).await)?;
         // Ours from the moment it is asked for: who is cancelled before the answer gives it back all the same.
         let lease = Lease::asked_for(Arc::clone(self), key.shared(), token);
-        let acquired = self.store.acquire(key, seen, token, self.lease).await;
+        let acquired = self.store.acquire(key, stamp, token, self.lease).await;
         Ok(match self.note(acquired)? {
             Acquired::Granted => Leave::Granted(lease),
             Acquired::Held(holder) => {
@@ -136,7 +146,7 @@ impl Remote {
             generations: read.generations,
             stamp: Vec::new(),
         };
-        self.note(self.store.renew(key, &mut seen, ttl).await)?;
+        self.renew(key, &mut seen, ttl).await?;
         Ok(seen.generations)
     }
 

@@ -49,7 +49,7 @@ impl Store {
     pub(crate) async fn acquire(
         &self,
         _: &Key,
-        _: &SeenRemote,
+        _: &[u8],
         _: u64,
         _: Duration,
     ) -> Result<Acquired, Trouble> {

@@ -113,7 +113,7 @@ impl Store {
     pub(crate) async fn acquire(
         &self,
         key: &Key,
-        seen: &SeenRemote,
+        stamp: &[u8],
         token: u64,
         lease: Duration,
     ) -> Result<Acquired, Trouble> {
@@ -122,7 +122,7 @@ impl Store {
             .key(key::lease_name(key.as_str()))
             .arg(token_text(token))
             .arg(clock::millis(lease).max(1))
-            .arg(&seen.stamp);
+            .arg(stamp);
         let (answer, holder): (u8, Vec<u8>) = self.ask(&call).await?;
         Ok(match answer {
             0 => Acquired::Granted,
