@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_runtime::{Cache, cache_invalidate, cached, with_cache};
-use support::RedisServer;
+use support::{Process, RedisServer, process};
 use tokio::sync::Semaphore;
 
 const LONG: Duration = Duration::from_secs(5);
@@ -217,5 +217,75 @@ async fn nor_does_one_whose_entry_was_invalidated_by_another_process() {
 
     for &how in EVERYWHERE.iter().chain(BY_HAND) {
         check(how, &one, &other, Some(&server)).await;
+    }
+}
+
+/// Played by a second process.
+#[tokio::test]
+async fn the_second_process() {
+    let Some(part) = process::part() else { return };
+    let cache = Cache::builder()
+        .redis_url(&part.server)
+        .open()
+        .await
+        .unwrap();
+    let truth = Truth::default();
+    match part.role.as_str() {
+        "change the entry" => with_cache(cache, change_entry(&truth, 42)).await,
+        "change the prefix" => with_cache(cache, change_prefix(&truth)).await,
+        "load" => {
+            let (held, gate) = truth.held();
+            let slow = tokio::spawn(with_cache(cache, async move { video(&held, 42).await }));
+            gate.reached().await;
+            process::pause_here();
+            gate.open.add_permits(1);
+            assert_eq!(slow.await.unwrap(), 0);
+        }
+        other => panic!("no part is called {other}"),
+    }
+}
+
+#[tokio::test]
+async fn nor_does_one_that_a_second_process_overtakes() {
+    let server = RedisServer::start();
+    let cache = on(&server).await;
+    for role in ["change the entry", "change the prefix"] {
+        let truth = Truth::default();
+        let (held, gate) = truth.held();
+        let slow = tokio::spawn(with_cache(
+            cache.clone(),
+            async move { video(&held, 42).await },
+        ));
+        gate.reached().await;
+
+        truth.change();
+        Process::start("the_second_process", role, &server.url()).finish();
+        gate.open.add_permits(1);
+        slow.await.unwrap();
+
+        assert_eq!(
+            with_cache(cache.clone(), video(&truth, 42)).await,
+            1,
+            "{role}"
+        );
+        cache.clear("*").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nor_does_one_of_a_second_process_that_is_overtaken() {
+    let server = RedisServer::start();
+    let cache = on(&server).await;
+    for how in [How::Entry, How::Prefix, How::Delete, How::Clear, How::Flush] {
+        let truth = Truth::default();
+        let mut slow = Process::start("the_second_process", "load", &server.url());
+        slow.paused();
+
+        invalidate(how, &cache, &truth, Some(&server)).await;
+        slow.finish();
+
+        let seen = with_cache(cache.clone(), video(&truth, 42)).await;
+        assert_eq!(seen, 1, "{how:?}");
+        cache.clear("*").await.unwrap();
     }
 }

@@ -8,6 +8,7 @@
 )]
 
 pub mod log;
+pub mod process;
 pub mod proxy;
 pub mod resp;
 pub mod server;
@@ -15,6 +16,7 @@ pub mod server;
 use std::time::{Duration, Instant};
 
 pub use log::{Event, Log};
+pub use process::Process;
 pub use proxy::{Fault, Proxy};
 pub use resp::Reply;
 pub use server::RedisServer;

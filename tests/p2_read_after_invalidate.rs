@@ -1,0 +1,362 @@
+//! P2: once an invalidating function has returned, no call that begins afterwards returns a value loaded before.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use cache_runtime::{Cache, cache_invalidate, cached, with_cache};
+use support::{Process, RedisServer, process, wait_until_async};
+use tokio::sync::Semaphore;
+
+type Outcome = Result<(), &'static str>;
+
+/// Versions of two records, and a place to hold a load that has read one.
+#[derive(Default)]
+struct Truth {
+    versions: [AtomicU64; 2],
+    bodies: AtomicU64,
+}
+
+impl Truth {
+    fn read(&self, id: usize) -> u64 {
+        self.bodies.fetch_add(1, Ordering::SeqCst);
+        self.versions[id].load(Ordering::SeqCst)
+    }
+
+    fn change(&self, id: usize) -> u64 {
+        self.versions[id].fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+#[cached(ttl = 300, prefix = "record", key = "{id}")]
+async fn record(truth: &Truth, id: usize) -> u64 {
+    truth.read(id)
+}
+
+/// Reads, and then takes its time.
+#[cached(ttl = 300, prefix = "record", key = "{id}")]
+async fn record_slowly(truth: &Truth, id: usize, reached: &Semaphore, open: &Semaphore) -> u64 {
+    let version = truth.read(id);
+    reached.add_permits(1);
+    open.acquire().await.unwrap().forget();
+    version
+}
+
+#[cache_invalidate(prefix = "record", key = "{id}")]
+async fn change_entry(truth: &Truth, id: usize) -> Outcome {
+    truth.change(id);
+    Ok(())
+}
+
+#[cache_invalidate(prefix = "record")]
+async fn change_all(truth: &Truth, id: usize) -> Outcome {
+    truth.change(id);
+    Ok(())
+}
+
+/// Writes, and then ends in the way it is told to.
+#[cache_invalidate(prefix = "record")]
+async fn change_and(truth: &Truth, end: End) -> Outcome {
+    truth.change(0);
+    match end {
+        End::Ok => Ok(()),
+        End::Err => Err("after the write"),
+        End::Panic => panic!("after the write"),
+        End::Never => std::future::pending().await,
+    }
+}
+
+#[cache_invalidate(prefix = "record", when = "ok")]
+async fn change_when_ok(truth: &Truth, end: End) -> Outcome {
+    truth.change(0);
+    match end {
+        End::Ok => Ok(()),
+        End::Err | End::Panic | End::Never => Err("after the write"),
+    }
+}
+
+#[cache_invalidate(prefix = "record", when = "before")]
+async fn read_first_and_change(truth: &Truth) -> u64 {
+    let before = record(truth, 0).await;
+    truth.change(0);
+    before
+}
+
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Ok,
+    Err,
+    Panic,
+    Never,
+}
+
+async fn on(server: &RedisServer) -> Cache {
+    Cache::builder()
+        .redis_url(server.url())
+        .response_timeout(Duration::from_secs(5))
+        .open()
+        .await
+        .unwrap()
+}
+
+/// The cache that reads and the one that invalidates: the same in process, the same on Redis, and two on Redis.
+async fn tiers(server: &RedisServer) -> Vec<(Cache, Cache)> {
+    let in_process = Cache::builder().open().await.unwrap();
+    let (one, other) = (on(server).await, on(server).await);
+    vec![
+        (in_process.clone(), in_process),
+        (one.clone(), one.clone()),
+        (one, other),
+    ]
+}
+
+#[tokio::test]
+async fn a_call_does_not_adopt_a_load_that_began_before_the_invalidation() {
+    let server = RedisServer::start();
+    for (reader, writer) in tiers(&server).await {
+        for by_entry in [true, false] {
+            let truth = Arc::new(Truth::default());
+            let (reached, open) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+            let slow = tokio::spawn(with_cache(reader.clone(), {
+                let (truth, reached, open) = (truth.clone(), reached.clone(), open.clone());
+                async move { record_slowly(&truth, 0, &reached, &open).await }
+            }));
+            reached.acquire().await.unwrap().forget();
+
+            let change = async {
+                match by_entry {
+                    true => change_entry(&truth, 0).await,
+                    false => change_all(&truth, 0).await,
+                }
+            };
+            with_cache(writer.clone(), change).await.unwrap();
+            let fresh = with_cache(reader.clone(), record(&truth, 0)).await;
+
+            assert_eq!(fresh, 1, "by_entry: {by_entry}");
+            open.add_permits(1);
+            assert_eq!(slow.await.unwrap(), 0);
+            assert_eq!(with_cache(reader.clone(), record(&truth, 0)).await, 1);
+            reader.clear("*").await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_happens_whatever_the_outcome_of_the_mutation() {
+    let server = RedisServer::start();
+    for (reader, writer) in tiers(&server).await {
+        for end in [End::Ok, End::Err, End::Panic, End::Never] {
+            let truth = Arc::new(Truth::default());
+            assert_eq!(with_cache(reader.clone(), record(&truth, 0)).await, 0);
+
+            let mutation = tokio::spawn(with_cache(writer.clone(), {
+                let truth = truth.clone();
+                async move { change_and(&truth, end).await }
+            }));
+            let written = async || truth.versions[0].load(Ordering::SeqCst) == 1;
+            wait_until_async(written, "the body has written").await;
+            if matches!(end, End::Never) {
+                mutation.abort();
+            }
+            let _ = mutation.await;
+
+            // The last two could not wait for Redis: there the other process follows once it has been told.
+            let follows = async || with_cache(reader.clone(), record(&truth, 0)).await == 1;
+            match end {
+                End::Ok | End::Err => assert!(follows().await, "{end:?}"),
+                End::Panic | End::Never => wait_until_async(follows, "it was invalidated").await,
+            }
+            reader.clear("*").await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_mutation_invalidates_in_its_own_process_at_once() {
+    let server = RedisServer::start();
+    for cache in [Cache::builder().open().await.unwrap(), on(&server).await] {
+        let truth = Truth::default();
+        with_cache(cache.clone(), record(&truth, 0)).await;
+
+        let mut mutation = Box::pin(with_cache(cache.clone(), change_and(&truth, End::Never)));
+        let polled = tokio::time::timeout(Duration::ZERO, &mut mutation).await;
+        assert!(polled.is_err());
+        drop(mutation);
+
+        assert_eq!(with_cache(cache.clone(), record(&truth, 0)).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn when_ok_leaves_the_entry_after_an_error_and_when_before_takes_it_first() {
+    let server = RedisServer::start();
+    for (cache, _) in tiers(&server).await {
+        let truth = Truth::default();
+        with_cache(cache.clone(), async {
+            record(&truth, 0).await;
+
+            change_when_ok(&truth, End::Err).await.unwrap_err();
+            assert_eq!(record(&truth, 0).await, 0);
+            change_when_ok(&truth, End::Ok).await.unwrap();
+            assert_eq!(record(&truth, 0).await, 2);
+
+            truth.change(0);
+            assert_eq!(read_first_and_change(&truth).await, 3);
+            assert_eq!(record(&truth, 0).await, 4);
+        })
+        .await;
+        cache.clear("*").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn deleting_by_hand_and_expiry_are_ordinary_misses() {
+    let server = RedisServer::start();
+    let cache = on(&server).await;
+    let truth = Truth::default();
+    for name in ["record:0", "gen@record", "gen@"] {
+        with_cache(cache.clone(), record(&truth, 0)).await;
+        let bodies = truth.bodies.load(Ordering::SeqCst);
+
+        assert_eq!(server.cli(&["DEL", name]), "1", "{name}");
+
+        with_cache(cache.clone(), record(&truth, 0)).await;
+        assert_eq!(truth.bodies.load(Ordering::SeqCst), bodies + 1, "{name}");
+    }
+
+    server.cli(&["PEXPIRE", "record:0", "1"]);
+    let version = truth.change(0);
+    let expired = async || with_cache(cache.clone(), record(&truth, 0)).await == version;
+    wait_until_async(expired, "the entry expires").await;
+}
+
+/// Played by a second process.
+#[tokio::test]
+async fn the_second_process() {
+    let Some(part) = process::part() else { return };
+    let cache = Cache::builder()
+        .redis_url(&part.server)
+        .open()
+        .await
+        .unwrap();
+    let truth = Truth::default();
+    let change = async {
+        match part.role.as_str() {
+            "change the entry" => change_entry(&truth, 0).await,
+            _ => change_all(&truth, 0).await,
+        }
+    };
+    with_cache(cache, change).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_invalidation_by_a_second_process_holds_once_it_has_ended() {
+    let server = RedisServer::start();
+    let cache = on(&server).await;
+    for role in ["change the entry", "change the prefix"] {
+        let truth = Truth::default();
+        with_cache(cache.clone(), record(&truth, 0)).await;
+
+        truth.change(0);
+        Process::start("the_second_process", role, &server.url()).finish();
+
+        assert_eq!(
+            with_cache(cache.clone(), record(&truth, 0)).await,
+            1,
+            "{role}"
+        );
+        cache.clear("*").await.unwrap();
+    }
+}
+
+/// Readers and writers at random for a while. A reader may see any version from the last one whose invalidation had ended
+/// when it began. `P2_SEED` replays the choices of a run.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_read_is_older_than_the_last_finished_invalidation() {
+    let seed = std::env::var("P2_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let seed: u64 = seed.unwrap_or_else(|| u64::from(since.unwrap().subsec_nanos()));
+    println!("P2_SEED={seed}");
+    let server = RedisServer::start();
+    for (number, (one, other)) in tiers(&server).await.into_iter().enumerate() {
+        let world = Arc::new(World::default());
+        let tasks: Vec<_> = (0..16_u64)
+            .map(|task| {
+                let cache = if task % 2 == 0 { &one } else { &other };
+                let world = Arc::clone(&world);
+                tokio::spawn(with_cache(cache.clone(), async move {
+                    world.work(Dice(seed ^ (task << 32)), task < 4).await
+                }))
+            })
+            .collect();
+        let mut reads = 0;
+        for task in tasks {
+            reads += task.await.unwrap();
+        }
+        let bodies = world.truth.bodies.load(Ordering::SeqCst);
+        println!("tiers {number}: {reads} reads checked, {bodies} loads, no violation");
+        assert!(reads > 100);
+        one.clear("*").await.unwrap();
+    }
+}
+
+#[derive(Default)]
+struct World {
+    truth: Truth,
+    /// Versions whose invalidation has ended.
+    settled: [AtomicU64; 2],
+}
+
+impl World {
+    async fn work(&self, mut dice: Dice, writes: bool) -> u64 {
+        let end = Instant::now() + Duration::from_millis(1_200);
+        let mut reads = 0;
+        while Instant::now() < end {
+            let id = dice.below(2);
+            if writes && dice.below(4) == 0 {
+                // Versions of one record are settled in order only if one task at a time writes it.
+                let version = self.truth.change(id);
+                match dice.below(2) {
+                    0 => forget_entry(id).await,
+                    _ => forget_all().await,
+                }
+                self.settled[id].fetch_max(version, Ordering::SeqCst);
+            } else {
+                let floor = self.settled[id].load(Ordering::SeqCst);
+                let version = record(&self.truth, id).await;
+                assert!(
+                    version >= floor,
+                    "read {version} of {id}, at least {floor} was due"
+                );
+                reads += 1;
+            }
+            if dice.below(8) == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        reads
+    }
+}
+
+#[cache_invalidate(prefix = "record", key = "{id}")]
+async fn forget_entry(id: usize) {}
+
+#[cache_invalidate(prefix = "record")]
+async fn forget_all() {}
+
+/// A generator of choices (splitmix64), so that a seed replays them.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, sides: u64) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % sides).unwrap()
+    }
+}
