@@ -1,7 +1,8 @@
 //! Redis as the flows see it: asked while the breaker is closed, and trusted once every remembered invalidation is replayed.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -28,6 +29,8 @@ pub(crate) struct Remote {
     /// Ended whenever this process starts or stops trusting Redis: what was kept in process before does not count after.
     epochs: Arc<Epochs>,
     lease: Duration,
+    /// Leases on their way back, by entry: their release is under way, and this process may take them over until it arrives.
+    returning: Mutex<HashMap<Arc<str>, u64>>,
     /// Whether the last answer was an error of the server's, so that it is said once.
     refused: AtomicBool,
 }
@@ -49,6 +52,7 @@ impl Remote {
             replaying: tokio::sync::Mutex::default(),
             epochs,
             lease: config.lease,
+            returning: Mutex::default(),
             refused: AtomicBool::new(false),
         })
     }
@@ -97,9 +101,13 @@ impl Remote {
         token: u64,
     ) -> Result<Leave, Trouble> {
         self.ready().await?;
+        let returning = lock(&self.returning).get(key.as_str()).copied();
         // Ours from the moment it is asked for: who is cancelled before the answer gives it back all the same.
         let lease = Lease::asked_for(Arc::clone(self), key.shared(), token);
-        let acquired = self.store.acquire(key, stamp, token, self.lease).await;
+        let acquired = self
+            .store
+            .acquire(key, stamp, token, returning, self.lease)
+            .await;
         Ok(match self.note(acquired)? {
             Acquired::Granted => Leave::Granted(lease),
             Acquired::Held(holder) => {
@@ -196,10 +204,16 @@ impl Remote {
 
     /// Gives a lease back in the background. Where that is impossible, it ends by itself.
     pub(crate) fn release_later(remote: &Arc<Self>, entry: Arc<str>, token: u64) {
-        let remote = Arc::clone(remote);
+        lock(&remote.returning).insert(Arc::clone(&entry), token);
+        let returning = Returning {
+            remote: Arc::clone(remote),
+            entry,
+            token,
+        };
         spawn(async move {
+            let remote = &returning.remote;
             if remote.is_up() {
-                let _ = remote.note(remote.store.release(&entry, token).await);
+                let _ = remote.note(remote.store.release(&returning.entry, token).await);
             }
         });
     }
@@ -276,6 +290,26 @@ impl Remote {
             log::unreachable(trouble);
         }
     }
+}
+
+/// A lease on its way back, until it has arrived or been lost.
+struct Returning {
+    remote: Arc<Remote>,
+    entry: Arc<str>,
+    token: u64,
+}
+
+impl Drop for Returning {
+    fn drop(&mut self) {
+        let mut returning = lock(&self.remote.returning);
+        if returning.get(&self.entry) == Some(&self.token) {
+            returning.remove(&self.entry);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The one background attempt to find Redis again. However it ends, the breaker is not left half open.

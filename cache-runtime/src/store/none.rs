@@ -51,6 +51,7 @@ impl Store {
         _: &Key,
         _: &[u8],
         _: u64,
+        _: Option<u64>,
         _: Duration,
     ) -> Result<Acquired, Trouble> {
         match *self {}

@@ -5,19 +5,21 @@ use std::sync::LazyLock;
 
 use redis::Script;
 
-/// `KEYS`: entry, lease. `ARGV`: my token, lifetime of the lease in milliseconds, stamp of the entry I saw ("" for none).
+/// `KEYS`: entry, lease. `ARGV`: my token, lifetime of the lease in milliseconds, stamp of the entry I saw ("" for none),
+/// the token of a lease that this process is about to give back ("" for none).
 ///
 /// Answers `{0}`: granted. `{1, token}`: held under that token. `{2}`: the entry is not the one I saw.
-/// Being told of my own token counts as granted: an acquire whose reply was lost is sent again.
+/// A lease under my own token counts as granted, because an acquire whose reply was lost is sent again;
+/// one that is being given back is taken over.
 pub(super) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local stamp = redis.call('GETRANGE', KEYS[1], 8, 15)
 if stamp ~= ARGV[3] then return {2, ''} end
-if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {0, ''} end
 local holder = redis.call('GET', KEYS[2])
-if holder == ARGV[1] then return {0, ''} end
-return {1, holder}
+if holder and holder ~= ARGV[1] and holder ~= ARGV[4] then return {1, holder} end
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return {0, ''}
 ",
     )
 });
