@@ -14,6 +14,9 @@ use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{Error, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Path, Result, Token};
 
+/// As many levels as the runtime can invalidate by.
+const MAX_LEVELS: usize = 16;
+
 /// An option, once it was given.
 pub(crate) type Slot<T> = Option<Given<T>>;
 
@@ -270,6 +273,11 @@ impl TryFrom<LitStr> for Prefix {
         if prefix.split(':').any(str::is_empty) {
             return mistake(format!(
                 "`{prefix}` has an empty level; write one `:` between two levels, such as `\"video:meta\"`"
+            ));
+        }
+        if prefix.split(':').count() > MAX_LEVELS {
+            return mistake(format!(
+                "a prefix has at most {MAX_LEVELS} levels, or it could not be invalidated; shorten it"
             ));
         }
         if let Some(taken) = ["gen@", "lease@"]

@@ -1,6 +1,7 @@
 //! The model as tokens, and nothing else: what an expansion looks like is read here.
 //!
 //! Local names are made in [`Names`] with mixed-site hygiene, so that no argument of the user's is captured by one of ours.
+//! Items cannot have it; the two there are, `__cache` and `__SITE`, are seen by the body but hide nothing a user would name so.
 //! Spans decide whom the compiler blames: an argument's type, the return type, a `ttl`.
 
 use crate::args::{Ttl, When};
@@ -15,21 +16,20 @@ use syn::{FnArg, Pat, PatIdent};
 pub(crate) fn cached(model: CachedFn) -> TokenStream {
     let names = Names::new();
     let (call, hit, load) = (&names.call, &names.hit, &names.load);
-    let p = private(&model.frame);
-    let site = cached_site(&model, &p);
+    let private = private(&model.frame);
+    let site = cached_site(&model);
     let returned = &model.frame.returned;
     let key = key_closure(&model, &names);
     let ttl = model.ttl.as_ref().and_then(|ttl| computed_ttl(ttl, call));
     let body = body(&model.frame, &names);
     let (first, _) = crate::arguments::ends(returned.to_token_stream());
-    let outcome = quote_spanned! {first=> (&#p::Returns::<#returned>::HERE).outcome() };
+    let outcome = quote_spanned! {first=> (&__cache::Returns::<#returned>::HERE).outcome() };
     let run = quote_spanned! {first=> #call.run(#load).await };
     let block = quote! {
-        let #call = match #p::begin(
-            { static SITE: #p::CallSite = #site; &SITE },
-            { #[allow(unused_imports)] use #p::{ViaResult as _, ViaValue as _}; #outcome },
-            #key,
-        ) {
+        #[allow(unused_imports)]
+        use #private::{self as __cache, ViaResult as _, ViaValue as _};
+        static __SITE: __cache::CallSite = #site;
+        let #call = match __cache::begin(&__SITE, #outcome, #key) {
             ::core::ops::ControlFlow::Break(#hit) => return #hit,
             ::core::ops::ControlFlow::Continue(#call) => #call,
         };
@@ -37,14 +37,14 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         #body
         #run
     };
-    function(model.frame, &names, &block)
+    function(model.frame, &block)
 }
 
 /// The expansion of `#[cache_invalidate]`.
 pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
     let names = Names::new();
     let (call, load, targets) = (&names.call, &names.load, &names.targets);
-    let p = private(&model.frame);
+    let private = private(&model.frame);
     let name = model.frame.function.signature.ident.to_string();
     let when = match model.when {
         When::Always => quote!(Always),
@@ -61,17 +61,14 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
     let returned = &model.frame.returned;
     let body = body(&model.frame, &names);
     let block = quote! {
-        let #call = #p::invalidate(
-            { static SITE: #p::InvalidateSite = #p::InvalidateSite::new(#name, ::core::module_path!(), #p::When::#when); &SITE },
-            |#targets| { #named },
-        );
+        #[allow(unused_imports)]
+        use #private::{self as __cache, SucceedsAlways as _, SucceedsIfOk as _};
+        static __SITE: __cache::InvalidateSite = __cache::InvalidateSite::new(#name, ::core::module_path!(), __cache::When::#when);
+        let #call = __cache::invalidate(&__SITE, |#targets| { #named });
         #body
-        #call.run(
-            { #[allow(unused_imports)] use #p::{SucceedsAlways as _, SucceedsIfOk as _}; (&#p::Returns::<#returned>::HERE).success() },
-            #load,
-        ).await
+        #call.run((&__cache::Returns::<#returned>::HERE).success(), #load).await
     };
-    function(model.frame, &names, &block)
+    function(model.frame, &block)
 }
 
 /// Every name an expansion gives to a local.
@@ -113,7 +110,7 @@ fn private(frame: &Frame) -> TokenStream {
     quote!(#runtime::__private)
 }
 
-fn cached_site(model: &CachedFn, p: &TokenStream) -> TokenStream {
+fn cached_site(model: &CachedFn) -> TokenStream {
     let name = model.frame.function.signature.ident.to_string();
     let constructor = match model.key {
         Key::Arguments(_) => quote!(new),
@@ -127,7 +124,7 @@ fn cached_site(model: &CachedFn, p: &TokenStream) -> TokenStream {
         }
         Some(Ttl::Computed(_)) | None => None,
     };
-    quote!(#p::CallSite::#constructor(#name, ::core::module_path!(), #p::Policy::DEFAULT #prefix #ttl))
+    quote!(__cache::CallSite::#constructor(#name, ::core::module_path!(), __cache::Policy::DEFAULT #prefix #ttl))
 }
 
 fn computed_ttl(ttl: &Ttl, call: &Ident) -> Option<TokenStream> {
@@ -146,13 +143,19 @@ fn key_closure(model: &CachedFn, names: &Names) -> TokenStream {
         Key::Arguments(arguments) if arguments.is_empty() => quote!(|_| {}),
         Key::Arguments(arguments) => {
             let key = &names.key;
-            let parts = arguments.iter().map(|argument| {
+            let mut parts = arguments.iter().map(|argument| {
                 let name = Names::of(argument);
                 let conditions = &argument.conditions;
-                let part = quote_spanned! {argument.place.0=> #key.arg(&#name); };
+                let part = quote_spanned! {argument.place.0=> #key.arg(&#name) };
                 quote! { #(#conditions)* #part }
             });
-            quote! { |#key| { #(#parts)* } }
+            match (arguments.as_slice(), parts.next()) {
+                ([one], Some(part)) if one.conditions.is_empty() => quote! { |#key| #part },
+                (_, first) => {
+                    let parts = first.into_iter().chain(parts);
+                    quote! { |#key| { #(#parts;)* } }
+                }
+            }
         }
     }
 }
@@ -182,7 +185,7 @@ fn body(frame: &Frame, names: &Names) -> TokenStream {
         });
     let block = &frame.function.body.block;
     quote! {
-        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value, clippy::needless_return, clippy::let_and_return)]
+        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)]
         let #load = ::core::pin::pin!(async move {
             if let ::core::option::Option::Some(#value) = ::core::option::Option::None::<#returned> {
                 return #value;
@@ -195,7 +198,7 @@ fn body(frame: &Frame, names: &Names) -> TokenStream {
 }
 
 /// The function as it was, with another block.
-fn function(frame: Frame, names: &Names, block: &TokenStream) -> TokenStream {
+fn function(frame: Frame, block: &TokenStream) -> TokenStream {
     let Function {
         attributes,
         visibility,
@@ -204,7 +207,6 @@ fn function(frame: Frame, names: &Names, block: &TokenStream) -> TokenStream {
     } = frame.function;
     name_patterns(&mut signature.inputs, &frame.arguments);
     let inner = &body.attributes;
-    let _ = names;
     match &body.boxed {
         Some(boxed) => {
             let pin = &boxed.pin;

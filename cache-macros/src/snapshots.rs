@@ -1,1 +1,106 @@
 //! One expansion per feature, as the compiler sees it. `UPDATE_SNAPSHOTS=1` writes them anew.
+
+use std::path::Path;
+use std::{env, fs};
+
+use proc_macro2::TokenStream;
+
+use crate::model::{CachedFn, InvalidatingFn};
+
+fn cached(attribute: &str, item: &str) -> TokenStream {
+    let model = CachedFn::new(attribute.parse().unwrap(), item.parse().unwrap());
+    crate::expand::cached(model.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn invalidating(attribute: &str, item: &str) -> TokenStream {
+    let model = InvalidatingFn::new(attribute.parse().unwrap(), item.parse().unwrap());
+    crate::expand::invalidating(model.unwrap_or_else(|error| panic!("{error}")))
+}
+
+/// Compares an expansion with the file of that name; answers it as text.
+#[track_caller]
+fn check(name: &str, expansion: TokenStream) -> String {
+    let file = syn::parse2(expansion).unwrap();
+    let text = prettyplease::unparse(&file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/snapshots/{name}.rs"));
+    if env::var_os("UPDATE_SNAPSHOTS").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    let expected = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        text, expected,
+        "the expansion `{name}` differs; UPDATE_SNAPSHOTS=1 takes it over"
+    );
+    text
+}
+
+const PLAIN: &str = "pub async fn get_user(id: u64) -> Result<User, DbError> { load(id).await }";
+
+#[test]
+fn a_plain_function_expands_to_at_most_25_lines() {
+    let text = check("plain", cached(r#"ttl = 60, prefix = "user""#, PLAIN));
+
+    assert!(text.lines().count() <= 25, "{}", text.lines().count());
+}
+
+#[test]
+fn without_options_the_runtime_has_every_default() {
+    check("bare", cached("", PLAIN));
+}
+
+#[test]
+fn a_template_names_arguments_and_their_fields() {
+    let item =
+        "async fn page(user: &User, settings: Settings) -> Page { render(user, settings).await }";
+    check(
+        "template",
+        cached(
+            r#"prefix = "page", key = "{user.id}:{settings.locale}:all""#,
+            item,
+        ),
+    );
+}
+
+#[test]
+fn a_computed_ttl_is_evaluated_before_the_body() {
+    check(
+        "computed_ttl",
+        cached(
+            "ttl = until_midnight(zone)",
+            "async fn daily(zone: Zone) -> Stats { stats(zone).await }",
+        ),
+    );
+}
+
+#[test]
+fn self_patterns_generics_and_the_path_of_the_runtime() {
+    let item = "#[tracing::instrument] async fn find<T: Row>(&self, (a, b): (u32, u32), mut n: usize, db: &Db) -> Option<T> where T: Clone { n += 1; self.ask(db, a, b, n).await }";
+    check("method", cached("skip(db), crate = my::cache", item));
+}
+
+#[test]
+fn async_trait_leaves_a_boxed_body() {
+    let item = "fn find<'a>(&'a self, id: u64) -> Pin<Box<dyn Future<Output = Result<User, E>> + Send + 'a>> { Box::pin(async move { let __self = self; __self.load(id).await }) }";
+    check("async_trait", cached("ttl = 60", item));
+}
+
+#[test]
+fn several_prefixes_are_invalidated_by_one_call() {
+    let item = "async fn update(id: u64) -> Result<(), DbError> { store(id).await }";
+    check(
+        "invalidate_prefixes",
+        invalidating(r#"prefix = ["user", "stats"]"#, item),
+    );
+}
+
+#[test]
+fn one_entry_is_invalidated_by_its_template() {
+    let item = "async fn update(user: User) { store(user).await; }";
+    check(
+        "invalidate_entry",
+        invalidating(
+            r#"prefix = "user", key = "{user.id}:profile", when = "ok""#,
+            item,
+        ),
+    );
+}

@@ -10,10 +10,10 @@ use std::time::Duration;
 use crate::call::{Call, Ttl};
 use crate::clock;
 use crate::config::{CacheBuilder, CacheConfig};
-use crate::entry::{self, Found};
+use crate::entry::{self, Found, Parcel};
 use crate::error::{Error, ErrorKind};
 use crate::inner::{Inner, error};
-use crate::invalidate::Doomed;
+use crate::invalidate::{Doomed, Pending};
 use crate::key::pattern::{self, Pattern};
 use crate::key::{self, Key};
 use crate::log;
@@ -122,8 +122,8 @@ impl Cache {
     /// Stores a value; `ttl` is a `Duration`, or `None` for the default. A load of the same key that is under way will not overwrite it.
     ///
     /// # Errors
-    /// An unusable key; a closed cache; a value that cannot be encoded for Redis.
-    /// With the feature `fallback` off, also a Redis that does not answer.
+    /// An unusable key; a closed cache; a value that cannot be encoded for Redis; a Redis that refuses, or does not answer
+    /// while the in-process tier does not stand in for it. The key then reads as absent.
     pub async fn set<T: Value>(
         &self,
         key: &str,
@@ -131,7 +131,7 @@ impl Cache {
         ttl: impl Into<Option<Duration>>,
     ) -> Result<(), Error> {
         let (key, _) = self.inner.by_hand(key)?;
-        let ttl = ttl.into().unwrap_or(self.inner.config.default_ttl);
+        let ttl = self.inner.ttl(ttl.into());
         if !self.inner.is_enabled() || ttl.is_zero() {
             return Ok(());
         }
@@ -147,10 +147,10 @@ impl Cache {
                 Ok(()) => return Ok(()),
                 Err(trouble) => {
                     // Whatever stands there is older than this value: it must be gone before Redis is trusted again.
-                    let mut doomed = Doomed::default();
-                    doomed.entry(key.as_str().to_owned());
-                    let _ = doomed.apply(cache).await;
-                    Inner::failed(&trouble)?;
+                    let _ = Pending::of_entry(cache, key).settle().await;
+                    if cache.local_ttl(ttl).is_none() {
+                        return Err(error(&trouble));
+                    }
                 }
             }
         }
@@ -161,6 +161,7 @@ impl Cache {
                 type_id: (kind.type_id)(),
                 origin: key.origin(),
                 epoch,
+                levels: key.ends(),
                 expires: clock::after(clock::now(), ttl),
                 value,
             };
@@ -188,16 +189,14 @@ impl Cache {
                 "a name of the cache's own is taken in redis by something else",
             ));
         };
-        let bytes = entry::encode(
-            &self.inner,
+        let parcel = Parcel {
             key,
             kind,
-            generations,
             value,
             ttl,
-            Duration::ZERO,
-        )
-        .map_err(|problem| {
+            took: Duration::ZERO,
+        };
+        let bytes = parcel.pack(&self.inner, generations).map_err(|problem| {
             let name = (kind.facts)().name;
             Error::new(
                 ErrorKind::Encode,
@@ -226,7 +225,7 @@ impl Cache {
         L: FnOnce() -> F,
         F: Future<Output = Result<T, E>>,
     {
-        let ttl = ttl.into().unwrap_or(self.inner.config.default_ttl);
+        let ttl = self.inner.ttl(ttl.into());
         let call = match self.inner.by_hand(key) {
             Ok((key, counters)) if self.inner.is_enabled() => Call {
                 cache: Arc::clone(&self.inner),
@@ -252,19 +251,11 @@ impl Cache {
             return Ok(false);
         }
         counters.invalidations.one();
-        let cache = &self.inner;
-        cache.flights.detach(key.as_str());
-        let mut removed = cache.near.remove(key.as_str());
-        if let Some(remote) = &cache.remote {
-            let told = remote.remove(&key).await;
-            cache.flights.detach(key.as_str());
-            removed |= cache.near.remove(key.as_str());
-            match told {
-                Ok(there) => removed |= there,
-                Err(trouble) => Inner::failed(&trouble)?,
-            }
+        let near = entry::stands_near(&self.inner, &key);
+        match Pending::of_entry(&self.inner, &key).remove(&key).await {
+            Ok(there) => Ok(there || near),
+            Err(trouble) => Inner::failed(&trouble).map(|()| near),
         }
-        Ok(removed)
     }
 
     /// Whether a usable entry of any type stands under a key.
@@ -331,10 +322,8 @@ impl Cache {
             .one();
         let mut doomed = Doomed::default();
         doomed.level(level);
-        doomed
-            .apply(&self.inner)
-            .await
-            .map_err(|trouble| error(&trouble))
+        let told = Pending::new(&self.inner, doomed).settle().await;
+        told.map_err(|trouble| error(&trouble))
     }
 
     /// What has been counted since the cache was opened, in total and per prefix.

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{self, Instant};
-use crate::entry::{self, Found};
+use crate::entry::{self, Found, Parcel};
 use crate::flight::{Cabin, Joined, Landing, Seat};
 use crate::inner::Inner;
 use crate::key::Key;
@@ -170,7 +170,9 @@ impl Call {
             .await
     }
 
-    fn take_off_without_redis(&self, seat: Seat, seen: Seen, trouble: &Trouble) -> Turn {
+    fn take_off_without_redis(&self, seat: Seat, mut seen: Seen, trouble: &Trouble) -> Turn {
+        // Whether the lease was granted is not known, so nobody may take it for the sign of a load that nothing has overtaken.
+        seen.remote = None;
         if *trouble != Trouble::Open {
             self.counters.errors.one();
         }
@@ -180,7 +182,8 @@ impl Call {
     fn take_off_locally(&self, mut seat: Seat, seen: Seen) -> Turn {
         seat.depart(seen.clone());
         // Whoever led before us may have filled since we looked.
-        if let Some(value) = entry::near(&self.cache, &self.key, self.kind) {
+        let (text, origin) = (self.key.as_str(), self.key.origin());
+        if let Some(value) = entry::near(&self.cache, text, origin, self.kind) {
             self.counters.near_hits.one();
             seat.land(Arc::clone(&value));
             return Turn::Found(value);
@@ -220,10 +223,15 @@ impl Call {
                 let Some(remote) = &self.cache.remote else {
                     return;
                 };
-                let took = now.saturating_duration_since(began);
-                let packed =
-                    entry::pack(&self.cache, &self.key, self.kind, &seen, &value, ttl, took);
-                let Some(bytes) = packed else {
+                let parcel = Parcel {
+                    key: &self.key,
+                    kind: self.kind,
+                    value: &value,
+                    ttl,
+                    took: now.saturating_duration_since(began),
+                };
+                let packed = entry::generations(&seen).map(|seen| parcel.pack(&self.cache, seen));
+                let Some(Ok(bytes)) = packed else {
                     self.counters.errors.one();
                     return;
                 };
@@ -246,6 +254,7 @@ impl Call {
             type_id: (self.kind.type_id)(),
             origin: self.key.origin(),
             epoch: seen.epoch,
+            levels: self.key.ends(),
             expires: clock::after(clock::now(), ttl),
             value,
         };

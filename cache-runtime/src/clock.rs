@@ -13,6 +13,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use tokio::time::Instant;
 
+/// As far as anything is planned: 100 years.
+pub(crate) const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
@@ -39,6 +42,5 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 
 /// `start + duration`, or a day in the far future where that would overflow.
 pub(crate) fn after(start: Instant, duration: Duration) -> Instant {
-    const FAR: Duration = Duration::from_secs(10 * 365 * 86_400);
     start.checked_add(duration.min(FAR)).unwrap_or(start)
 }

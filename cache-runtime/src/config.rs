@@ -16,7 +16,7 @@ use crate::value::codec::Codec;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CacheConfig {
-    /// The name under which this cache is found; `None` is the default cache. Default: `None`.
+    /// A name, which `Debug` shows. Default: `None`.
     pub name: Option<String>,
     /// Where Redis is; `None` is in-process only. Default: `None`.
     pub(crate) redis: Option<RedisUrl>,
@@ -40,8 +40,7 @@ pub struct CacheConfig {
     pub lease: Duration,
     /// How many connections to Redis there may be. Default: 10.
     ///
-    /// One connection per async runtime carries the requests of all tasks, so this is an upper bound that is met, not a
-    /// pool to size.
+    /// Checked and kept; one connection per tokio runtime carries the requests of all tasks, so there is no pool to size.
     pub max_connections: u32,
     /// How values are written in Redis. Default: the first of the enabled features `bincode`, `postcard` and `json`;
     /// `None` without any.
@@ -192,7 +191,7 @@ impl CacheBuilder {
         Self::default()
     }
 
-    /// The name under which this cache is found, as in `#[cached(cache = "sessions")]`; without one it is the default cache.
+    /// A name, which `Debug` shows; caches are not looked up by it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.config.name = Some(name.into());
         self
@@ -290,7 +289,7 @@ impl CacheBuilder {
         self
     }
 
-    /// How many connections to Redis there may be; an upper bound, since one serves all tasks of a runtime. Default: 10.
+    /// How many connections to Redis there may be. Default: 10. Checked and kept; one serves all tasks of a runtime.
     pub fn max_connections(mut self, connections: u32) -> Self {
         self.config.max_connections = connections;
         self

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::inner::Inner;
 use crate::key::Key;
 use crate::log;
-use crate::near::{Epoch, same_origin};
+use crate::near::same_origin;
 use crate::remote;
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
@@ -55,7 +55,7 @@ pub(crate) async fn look_up(
             epoch,
             remote: Some(remote),
         }),
-        None => match near(cache, key, kind) {
+        None => match near(cache, key.as_str(), key.origin(), kind) {
             Some(value) => {
                 counters.near_hits.one();
                 Found::Value(value)
@@ -69,9 +69,8 @@ pub(crate) async fn look_up(
 }
 
 /// The value in the in-process tier, where that is the tier in use.
-pub(crate) fn near(cache: &Inner, key: &Key, kind: Kind) -> Option<Shared> {
-    let epoch: Epoch = cache.epochs.now(key.levels());
-    let entry = cache.near.get(key.as_str(), epoch, key.origin())?;
+pub(crate) fn near(cache: &Inner, key: &str, origin: u64, kind: Kind) -> Option<Shared> {
+    let entry = cache.near.get(key, &cache.epochs, origin)?;
     (entry.type_id == (kind.type_id)()).then_some(entry.value)
 }
 
@@ -179,56 +178,57 @@ fn judge<'a>(
     Ok(Some(envelope))
 }
 
-/// The bytes of an entry, bound to the generations that were seen before its load. `None`: it cannot be stored, which was said.
-pub(crate) fn pack(
-    cache: &Inner,
-    key: &Key,
-    kind: Kind,
-    seen: &Seen,
-    value: &Shared,
-    ttl: Duration,
-    took: Duration,
-) -> Option<Vec<u8>> {
-    let generations = &seen.remote.as_ref()?.generations;
-    let generations: Option<Generations> = generations.iter().copied().collect();
-    encode(cache, key, kind, generations?, value, ttl, took).ok()
+/// A value on its way to Redis.
+pub(crate) struct Parcel<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) kind: Kind,
+    pub(crate) value: &'a Shared,
+    pub(crate) ttl: Duration,
+    /// How long its load took.
+    pub(crate) took: Duration,
 }
 
-/// The bytes of an entry under these generations.
-pub(crate) fn encode(
-    cache: &Inner,
-    key: &Key,
-    kind: Kind,
-    generations: Generations,
-    value: &Shared,
-    ttl: Duration,
-    took: Duration,
-) -> Result<Vec<u8>, CodecError> {
-    let facts = (kind.facts)();
-    let codec = cache.config.codec.ok_or_else(CodecError::no_codec)?;
-    let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
-    let header = Header {
-        codec,
-        stamp: remote::new_token(),
-        key_hash: envelope::key_hash(key.as_str()),
-        origin: key.origin(),
-        fingerprint: facts.shape.fingerprint,
-        expires_at_ms: now_ms.saturating_add(clock::millis(ttl)),
-        load_ms: u32::try_from(clock::millis(took)).unwrap_or(u32::MAX),
-        levels: u8::try_from(generations.len()).unwrap_or(u8::MAX),
-        generations,
-    };
-    let mut bytes = Vec::new();
-    let written = envelope::write(&header, &mut bytes, |out| {
-        (kind.encode)(codec, value, facts, out)
-    });
-    if let Err(problem) = written {
-        if facts.report() {
-            log::not_stored(facts.name, &problem);
+impl Parcel<'_> {
+    /// The bytes of the entry under these generations. Why a value cannot be encoded is said once per type.
+    pub(crate) fn pack(
+        &self,
+        cache: &Inner,
+        generations: Generations,
+    ) -> Result<Vec<u8>, CodecError> {
+        let facts = (self.kind.facts)();
+        let codec = cache.config.codec.ok_or_else(CodecError::no_codec)?;
+        let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
+        let header = Header {
+            codec,
+            stamp: remote::new_token(),
+            key_hash: envelope::key_hash(self.key.as_str()),
+            origin: self.key.origin(),
+            fingerprint: facts.shape.fingerprint,
+            expires_at_ms: now_ms.saturating_add(clock::millis(self.ttl)),
+            load_ms: u32::try_from(clock::millis(self.took)).unwrap_or(u32::MAX),
+            levels: u8::try_from(generations.len()).unwrap_or(u8::MAX),
+            generations,
+        };
+        let mut bytes = Vec::new();
+        let written = envelope::write(&header, &mut bytes, |out| {
+            (self.kind.encode)(codec, self.value, facts, out)
+        });
+        match written {
+            Ok(()) => Ok(bytes),
+            Err(problem) => {
+                if facts.report() {
+                    log::not_stored(facts.name, &problem);
+                }
+                Err(problem)
+            }
         }
-        return Err(problem);
     }
-    Ok(bytes)
+}
+
+/// The generations that a fill is bound to; `None` where one could not be had.
+pub(crate) fn generations(seen: &Seen) -> Option<Generations> {
+    let remote = seen.remote.as_ref()?;
+    remote.generations.iter().copied().collect()
 }
 
 /// Whether Redis has an entry under this key that may be used, of whatever type.
@@ -248,6 +248,6 @@ pub(crate) async fn stands(cache: &Arc<Inner>, key: &Key) -> Result<bool, Troubl
 
 /// Whether the in-process tier has an entry under this key, of whatever type.
 pub(crate) fn stands_near(cache: &Inner, key: &Key) -> bool {
-    let epoch = cache.epochs.now(key.levels());
-    cache.near.get(key.as_str(), epoch, key.origin()).is_some()
+    let found = cache.near.get(key.as_str(), &cache.epochs, key.origin());
+    found.is_some()
 }

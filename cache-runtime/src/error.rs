@@ -25,7 +25,7 @@ pub enum ErrorKind {
     Key,
     /// A value could not be encoded.
     Encode,
-    /// Redis cannot be reached, or did not answer in time, and there is no in-process tier to stand in.
+    /// Redis cannot be reached, or did not answer in time, and nothing could stand in for it.
     Unreachable,
     /// Redis answered with an error.
     Refused,

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::flight::Flights;
@@ -79,6 +80,11 @@ impl Inner {
             let mut bounds = self.bounds.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(bounds.entry(address).or_insert(bound))
         })
+    }
+
+    /// How long an entry lives: as asked for, else the default; never longer than any clock or server can count.
+    pub(crate) fn ttl(&self, asked: Option<Duration>) -> Duration {
+        asked.unwrap_or(self.config.default_ttl).min(clock::FAR)
     }
 
     /// How long a value may live in process. `None`: it is not kept there, because Redis is in use.

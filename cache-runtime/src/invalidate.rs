@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::inner::Inner;
-use crate::key::{self, KeyWriter};
+use crate::key::{self, Key, KeyWriter};
 use crate::log;
 use crate::store::Trouble;
 
@@ -68,7 +68,7 @@ impl Doomed {
     }
 
     /// Forgets it in this process.
-    pub(crate) fn apply_locally(&self, cache: &Inner) {
+    fn apply_locally(&self, cache: &Inner) {
         for level in &self.levels {
             cache.epochs.end(level);
         }
@@ -80,7 +80,7 @@ impl Doomed {
     }
 
     /// Forgets it everywhere.
-    pub(crate) async fn apply(&self, cache: &Arc<Inner>) -> Result<(), Trouble> {
+    async fn apply(&self, cache: &Arc<Inner>) -> Result<(), Trouble> {
         self.apply_locally(cache);
         let Some(remote) = &cache.remote else {
             return Ok(());
@@ -147,11 +147,7 @@ impl Invalidation {
                 doomed: Doomed::default(),
             };
             name(&mut targets);
-            Pending {
-                doomed: Arc::new(targets.doomed),
-                cache: Arc::clone(cache),
-                armed: false,
-            }
+            Pending::new(cache, targets.doomed)
         });
         Self { site, pending }
     }
@@ -168,33 +164,61 @@ impl Invalidation {
             return body.await;
         };
         if self.site.when == When::Before {
-            pending.settle().await;
+            let _ = pending.settle().await;
         }
         pending.armed = self.site.when != When::Ok;
         let returned = body.await;
         if self.site.when == When::Ok && !succeeded(&returned) {
             return returned;
         }
-        pending.settle().await;
+        let _ = pending.settle().await;
         returned
     }
 }
 
 /// An invalidation that is owed. Dropped while armed, it is done without waiting.
 #[derive(Debug)]
-struct Pending {
+pub(crate) struct Pending {
     doomed: Arc<Doomed>,
     cache: Arc<Inner>,
     armed: bool,
 }
 
 impl Pending {
-    async fn settle(&mut self) {
+    pub(crate) fn new(cache: &Arc<Inner>, doomed: Doomed) -> Self {
+        Self {
+            doomed: Arc::new(doomed),
+            cache: Arc::clone(cache),
+            armed: false,
+        }
+    }
+
+    pub(crate) fn of_entry(cache: &Arc<Inner>, key: &Key) -> Self {
+        let mut doomed = Doomed::default();
+        doomed.entry(key.as_str().to_owned());
+        Self::new(cache, doomed)
+    }
+
+    /// Forgets this entry everywhere, and answers whether Redis had it.
+    pub(crate) async fn remove(&mut self, key: &Key) -> Result<bool, Trouble> {
+        self.armed = true;
+        self.doomed.apply_locally(&self.cache);
+        let told = match &self.cache.remote {
+            Some(remote) => remote.remove(key).await,
+            None => Ok(false),
+        };
+        self.doomed.apply_locally(&self.cache);
+        self.armed = false;
+        told
+    }
+
+    /// Forgets it everywhere. What Redis did not confirm is remembered, and replayed before Redis is trusted again.
+    pub(crate) async fn settle(&mut self) -> Result<(), Trouble> {
         self.armed = true;
         let (doomed, cache) = (Arc::clone(&self.doomed), Arc::clone(&self.cache));
-        // What Redis did not confirm is remembered there and replayed; nothing is left to do here.
-        let _ = Box::pin(async move { doomed.apply(&cache).await }).await;
+        let told = Box::pin(async move { doomed.apply(&cache).await }).await;
         self.armed = false;
+        told
     }
 }
 

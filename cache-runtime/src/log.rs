@@ -20,18 +20,14 @@ pub(crate) fn back(away: Duration, replayed: usize) {
 }
 
 pub(crate) fn refused(trouble: &Trouble) {
-    warn!(%trouble, "redis refuses, going on without it");
-}
-
-pub(crate) fn no_runtime() {
-    warn!("no tokio runtime here, going on without redis");
+    warn!(%trouble, "redis refuses, going on without it for this");
 }
 
 pub(crate) fn not_stored(type_name: &str, problem: &CodecError) {
     warn!(
         type_name,
         %problem,
-        "values of this type cannot be stored in redis; use `codec = json`, or change its serde attributes"
+        "values of this type cannot be stored in redis; choose the codec `json`, or change its serde attributes"
     );
 }
 
@@ -44,7 +40,10 @@ pub(crate) fn rejected(key: &str, reason: &dyn std::fmt::Display) {
 }
 
 pub(crate) fn fill_refused(key: &str) {
-    debug!(key, "invalidated while loading, not stored");
+    debug!(
+        key,
+        "invalidated while loading, or loaded for longer than the lease; not stored"
+    );
 }
 
 pub(crate) fn bad_environment(problem: &Error) {

@@ -57,10 +57,20 @@ where
     if !cache.is_enabled() {
         return uncached();
     }
+    let bound = cache.bound(site);
+    let kind = Kind::of::<O::Value>();
     let mut text = TEXT.take();
     text.clear();
-    let bound = cache.bound(site);
     let written = bound.write(&mut text, arguments);
+    let found = match &written {
+        Ok((_, origin)) if cache.remote.is_none() => entry::near(cache, &text, *origin, kind),
+        Ok(_) | Err(_) => None,
+    };
+    if let Some(value) = found.as_ref().and_then(value::take::<O::Value>) {
+        TEXT.replace(text);
+        bound.counters.near_hits.one();
+        return ControlFlow::Break(O::join(value));
+    }
     let key = written.map(|(levels, origin)| Key::new(&text, levels, origin));
     TEXT.replace(text);
     let key = match key {
@@ -71,19 +81,10 @@ where
             return uncached();
         }
     };
-    let kind = Kind::of::<O::Value>();
-    if cache.remote.is_none()
-        && let Some(value) = entry::near(cache, &key, kind)
-        && let Some(value) = value::take::<O::Value>(&value)
-    {
-        bound.counters.near_hits.one();
-        return ControlFlow::Break(O::join(value));
-    }
-    let ttl = site.policy().ttl.unwrap_or(cache.config.default_ttl);
     let call = CachedCall {
         key,
         kind,
-        ttl: Ttl::Fixed(ttl),
+        ttl: Ttl::Fixed(cache.ttl(site.policy().ttl)),
         counters: Arc::clone(&bound.counters),
         cache: Arc::clone(cache),
     };

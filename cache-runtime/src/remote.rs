@@ -31,8 +31,16 @@ pub(crate) struct Remote {
     lease: Duration,
     /// Leases on their way back, by entry: their release is under way, and this process may take them over until it arrives.
     returning: Mutex<HashMap<Arc<str>, u64>>,
-    /// Whether the last answer was an error of the server's, so that it is said once.
-    refused: AtomicBool,
+    /// For each kind of operation, whether the server refused the last one, so that it is said once.
+    refused: [AtomicBool; 3],
+}
+
+/// What a server may allow while it refuses something else.
+#[derive(Debug, Clone, Copy)]
+enum Doing {
+    Reading,
+    Writing,
+    Deleting,
 }
 
 /// The answer to a request for the leave to fill.
@@ -53,7 +61,7 @@ impl Remote {
             epochs,
             lease: config.lease,
             returning: Mutex::default(),
-            refused: AtomicBool::new(false),
+            refused: Default::default(),
         })
     }
 
@@ -73,12 +81,12 @@ impl Remote {
     /// Connects, replays what is pending, and tells how long a round trip takes.
     pub(crate) async fn ping(self: &Arc<Self>) -> Result<Duration, Trouble> {
         self.ready().await?;
-        self.note(self.store.ping().await)
+        self.note(Doing::Reading, self.store.ping().await)
     }
 
     pub(crate) async fn look_up(self: &Arc<Self>, key: &Key) -> Result<Read, Trouble> {
         self.ready().await?;
-        self.note(self.store.look_up(key).await)
+        self.note(Doing::Reading, self.store.look_up(key).await)
     }
 
     /// Creates the generations that were missing when the key was looked up.
@@ -89,7 +97,7 @@ impl Remote {
         ttl: Duration,
     ) -> Result<(), Trouble> {
         self.ready().await?;
-        self.note(self.store.renew(key, seen, ttl).await)
+        self.note(Doing::Writing, self.store.renew(key, seen, ttl).await)
     }
 
     /// Asks for the leave to fill, unless the entry is another than the one with the `stamp` that was seen.
@@ -108,7 +116,7 @@ impl Remote {
             .store
             .acquire(key, stamp, token, returning, self.lease)
             .await;
-        Ok(match self.note(acquired)? {
+        Ok(match self.note(Doing::Writing, acquired)? {
             Acquired::Granted => Leave::Granted(lease),
             Acquired::Held(holder) => {
                 lease.spend();
@@ -134,10 +142,10 @@ impl Remote {
             .store
             .fill(lease.entry(), lease.token(), bytes, ttl)
             .await;
-        let filled = self.note(filled)?;
+        let filled = self.note(Doing::Writing, filled)?;
         lease.spend();
         if filled {
-            let _ = self.note(self.store.keep_generations(key, ttl).await);
+            let _ = self.note(Doing::Writing, self.store.keep_generations(key, ttl).await);
         }
         Ok(filled)
     }
@@ -165,7 +173,10 @@ impl Remote {
         ttl: Duration,
     ) -> Result<(), Trouble> {
         self.ready().await?;
-        self.note(self.store.put(key.as_str(), bytes, ttl).await)
+        self.note(
+            Doing::Writing,
+            self.store.put(key.as_str(), bytes, ttl).await,
+        )
     }
 
     /// Deletes an entry; answers whether it was there. Remembered where Redis does not confirm it.
@@ -173,7 +184,7 @@ impl Remote {
         let names = entry_names(key.as_str());
         let asked = async {
             self.ready().await?;
-            self.note(self.store.remove(key.as_str()).await)
+            self.note(Doing::Deleting, self.store.remove(key.as_str()).await)
         };
         asked.await.inspect_err(|_| self.journal.remember(&names))
     }
@@ -182,14 +193,14 @@ impl Remote {
     pub(crate) async fn unlink(self: &Arc<Self>, names: &[String]) -> Result<(), Trouble> {
         let asked = async {
             self.ready().await?;
-            self.note(self.store.unlink(names).await)
+            self.note(Doing::Deleting, self.store.unlink(names).await)
         };
         asked.await.inspect_err(|_| self.journal.remember(names))
     }
 
     pub(crate) async fn clear(self: &Arc<Self>, pattern: &str) -> Result<u64, Trouble> {
         self.ready().await?;
-        self.note(self.store.clear(pattern).await)
+        self.note(Doing::Deleting, self.store.clear(pattern).await)
     }
 
     /// Remembers names to be deleted, and has it done in the background where there is a runtime.
@@ -213,7 +224,10 @@ impl Remote {
         spawn(async move {
             let remote = &returning.remote;
             if remote.is_up() {
-                let _ = remote.note(remote.store.release(&returning.entry, token).await);
+                let _ = remote.note(
+                    Doing::Deleting,
+                    remote.store.release(&returning.entry, token).await,
+                );
             }
         });
     }
@@ -239,13 +253,26 @@ impl Remote {
             }
         }
         if self.journal.is_pending() {
-            self.note(self.replay().await)?;
+            self.note(Doing::Deleting, self.replay_while_closed().await)?;
         }
         Ok(())
     }
 
     async fn replay(&self) -> Result<usize, Trouble> {
         let _replaying = self.replaying.lock().await;
+        self.replay_alone().await
+    }
+
+    /// For those who find something pending: not again where the attempt that they waited for has opened the breaker.
+    async fn replay_while_closed(&self) -> Result<usize, Trouble> {
+        let _replaying = self.replaying.lock().await;
+        match self.breaker.is_closed() {
+            true => self.replay_alone().await,
+            false => Err(Trouble::Open),
+        }
+    }
+
+    async fn replay_alone(&self) -> Result<usize, Trouble> {
         let mut replayed = 0;
         while self.journal.is_pending() {
             let names = self.journal.names();
@@ -257,26 +284,27 @@ impl Remote {
     }
 
     /// Lets the breaker know how an operation went.
-    fn note<T>(&self, answer: Result<T, Trouble>) -> Result<T, Trouble> {
+    fn note<T>(&self, doing: Doing, answer: Result<T, Trouble>) -> Result<T, Trouble> {
+        // Relaxed: these only decide whether a line is logged.
+        let [reading, writing, deleting] = &self.refused;
+        let refused = match doing {
+            Doing::Reading => reading,
+            Doing::Writing => writing,
+            Doing::Deleting => deleting,
+        };
         match &answer {
             Ok(_) => {
                 self.breaker.answered();
-                // Relaxed: it only decides whether a line is logged.
-                if self.refused.load(Ordering::Relaxed) {
-                    self.refused.store(false, Ordering::Relaxed);
+                if refused.load(Ordering::Relaxed) {
+                    refused.store(false, Ordering::Relaxed);
                 }
             }
             Err(trouble @ Trouble::Unreachable(_)) => self.opened(self.breaker.open(), trouble),
             Err(trouble @ Trouble::Timeout) => self.opened(self.breaker.timed_out(), trouble),
-            Err(trouble @ Trouble::Refused { .. }) => {
+            Err(trouble @ (Trouble::Refused { .. } | Trouble::NoRuntime)) => {
                 self.breaker.answered();
-                if !self.refused.swap(true, Ordering::Relaxed) {
+                if !refused.swap(true, Ordering::Relaxed) {
                     log::refused(trouble);
-                }
-            }
-            Err(Trouble::NoRuntime) => {
-                if !self.refused.swap(true, Ordering::Relaxed) {
-                    log::no_runtime();
                 }
             }
             Err(Trouble::Open) => {}

@@ -135,7 +135,8 @@ impl Bound {
         text.push_str(&self.head);
         let instantiation = instantiation::<K>();
         if let (KeyStyle::Arguments, Some(hash)) = (self.style, instantiation) {
-            let _ = write!(text, "@{hash:016x}");
+            // A segment of its own, so that the function stays a level above all its instantiations.
+            let _ = write!(text, ":@{hash:016x}");
         }
         let mut writer = KeyWriter::new(text);
         arguments(&mut writer);

@@ -24,13 +24,14 @@ pub struct Stats {
     pub loads: u64,
     /// Calls answered by a load that another call was running already.
     pub coalesced: u64,
-    /// Operations that Redis failed, and entries or values that could not be decoded or encoded. Never counted as misses.
+    /// Operations that Redis failed, and entries or values that could not be decoded or encoded.
+    /// A call that then runs its body counts as a miss as well.
     pub errors: u64,
     /// Expired values returned under a stale window.
     pub stale_served: u64,
     /// Entries, prefixes and patterns invalidated.
     pub invalidations: u64,
-    /// Fills that were refused because an invalidation came during the load.
+    /// Fills that were refused because an invalidation came during the load, or because it took longer than the lease.
     pub refused_fills: u64,
     /// Entries in the in-process tier now.
     pub entries: u64,

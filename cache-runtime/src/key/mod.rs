@@ -193,6 +193,11 @@ impl Key {
         self.levels.of(&self.text)
     }
 
+    /// Where the levels end.
+    pub(crate) fn ends(&self) -> Levels {
+        self.levels
+    }
+
     /// The same key, with as many levels as an entry found under it names.
     pub(crate) fn with_depth(&self, depth: usize) -> Self {
         Self {

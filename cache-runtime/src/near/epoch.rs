@@ -1,7 +1,7 @@
 //! Counters that make a local invalidation of a prefix cost one increment, whatever lies under it.
 //!
 //! An entry and a running load remember the sum of the counters of their levels; when one of them has moved, the sum has too,
-//! because counters only grow. The table is of fixed size: two levels that share a slot invalidate each other, which costs a load
+//! because counters only grow. Sums over different levels say nothing about each other, so how many levels there were is kept beside. The table is of fixed size: two levels that share a slot invalidate each other, which costs a load
 //! and never a stale value.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,7 +12,10 @@ const SLOTS: usize = 4_096;
 
 /// What the counters of some levels were at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Epoch(u64);
+pub(crate) struct Epoch {
+    sum: u64,
+    levels: usize,
+}
 
 #[derive(Debug)]
 pub(crate) struct Epochs {
@@ -33,9 +36,16 @@ impl Epochs {
     pub(crate) fn now<'a>(&self, levels: impl Iterator<Item = &'a str>) -> Epoch {
         // Acquire, with the Release of `end`: who sees the new count sees whatever was removed before it.
         let all = self.all.load(Ordering::Acquire);
-        Epoch(levels.fold(all, |sum, level| {
-            sum.wrapping_add(self.slot(level).load(Ordering::Acquire))
-        }))
+        let none = Epoch {
+            sum: all,
+            levels: 0,
+        };
+        levels.fold(none, |epoch, level| Epoch {
+            sum: epoch
+                .sum
+                .wrapping_add(self.slot(level).load(Ordering::Acquire)),
+            levels: epoch.levels + 1,
+        })
     }
 
     /// Ends the epoch of a level: everything under it is dead, and so is every load that began before.

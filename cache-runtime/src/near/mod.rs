@@ -13,6 +13,7 @@ mod tier;
 use std::any::TypeId;
 
 use crate::clock::Instant;
+use crate::key::Levels;
 use crate::value::Shared;
 pub(crate) use epoch::{Epoch, Epochs};
 pub(crate) use tier::Tier;
@@ -29,6 +30,8 @@ pub(crate) struct Entry {
     /// See `Key::origin`.
     pub(crate) origin: u64,
     pub(crate) epoch: Epoch,
+    /// Where the levels end whose counters the epoch sums up: the entry's own, whoever asks for it.
+    pub(crate) levels: Levels,
     pub(crate) expires: Instant,
     /// Estimated bytes of the value.
     pub(crate) bytes: usize,

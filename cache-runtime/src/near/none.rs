@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, Epoch};
+use super::{Entry, Epochs};
 use crate::key::pattern::Pattern;
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ impl Tier {
         Self
     }
 
-    pub(crate) fn get(&self, _key: &str, _epoch: Epoch, _origin: u64) -> Option<Entry> {
+    pub(crate) fn get(&self, _key: &str, _epochs: &Epochs, _origin: u64) -> Option<Entry> {
         None
     }
 

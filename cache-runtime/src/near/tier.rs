@@ -7,7 +7,7 @@ use std::time::{Duration, Instant as MokaInstant};
 use moka::Expiry;
 use moka::sync::Cache as Moka;
 
-use super::{Entry, Epoch, same_origin};
+use super::{Entry, Epochs, same_origin};
 use crate::clock;
 use crate::key::pattern::Pattern;
 
@@ -27,15 +27,19 @@ impl Tier {
     /// moka keeps one bound. An entry therefore weighs its bytes, and never less than its share of the limit among `max_entries`:
     /// then the sum of the weights bounds both.
     pub(crate) fn new(memory_limit: u64, max_entries: u64) -> Self {
-        let share = memory_limit.div_ceil(max_entries.max(1));
+        // moka weighs in 32 bits, so beyond 4 GiB the unit is more than a byte.
+        let unit = memory_limit.div_ceil(u64::from(u32::MAX)).max(1);
+        let capacity = memory_limit / unit;
+        let share = capacity.div_ceil(max_entries.max(1));
         let entries = Moka::builder()
-            .max_capacity(memory_limit)
+            .max_capacity(capacity)
             .weigher(move |key: &Arc<str>, entry: &Entry| {
                 let bytes = entry
                     .bytes
                     .saturating_add(key.len())
                     .saturating_add(OVERHEAD);
-                let weight = u64::try_from(bytes).unwrap_or(u64::MAX).max(share);
+                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+                let weight = bytes.div_ceil(unit).max(share);
                 u32::try_from(weight).unwrap_or(u32::MAX)
             })
             .expire_after(UntilDeadline)
@@ -43,9 +47,10 @@ impl Tier {
         Self { entries }
     }
 
-    pub(crate) fn get(&self, key: &str, epoch: Epoch, origin: u64) -> Option<Entry> {
+    /// The entry under a key, unless it has expired, was invalidated, or is another function's.
+    pub(crate) fn get(&self, key: &str, epochs: &Epochs, origin: u64) -> Option<Entry> {
         let entry = self.entries.get(key)?;
-        let alive = entry.epoch == epoch
+        let alive = entry.epoch == epochs.now(entry.levels.of(key))
             && same_origin(entry.origin, origin)
             && clock::now() < entry.expires;
         alive.then_some(entry)

@@ -158,7 +158,8 @@ impl Store {
         ttl: Duration,
     ) -> Result<(), Trouble> {
         let mut commands = Pipeline::new();
-        // The lease first: between the two, a fill is refused rather than overwritten.
+        // In one step: a lease that was granted between the two would allow a fill over this entry.
+        commands.atomic();
         commands.cmd("UNLINK").arg(key::lease_name(entry)).ignore();
         let ms = clock::millis(ttl).max(1);
         commands

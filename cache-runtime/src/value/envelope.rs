@@ -40,7 +40,7 @@ pub(crate) struct Header {
     /// Unique to this write.
     pub(crate) stamp: u64,
     pub(crate) key_hash: u64,
-    /// The process that wrote it.
+    /// Whose arguments the key was built from, see `Key::origin`.
     pub(crate) origin: u64,
     pub(crate) fingerprint: u64,
     pub(crate) expires_at_ms: u64,

@@ -18,7 +18,7 @@ mod questions;
 
 /// What the probe found.
 ///
-/// Not seen, so give the type a `version` by hand when it changes there:
+/// Not seen, so store under another prefix when the type changes there:
 /// - what lies behind a type that refuses all of the probe's values, and the fields after it;
 /// - the inside of `untagged`, internally tagged and flattened types;
 /// - what only `Serialize` knows, and what a type asks only a human-readable format for;
