@@ -237,6 +237,35 @@ async fn a_load_in_another_process_neither_blocks_nor_is_overwritten() {
     assert_eq!(call(&one, &slow, 1).await.unwrap(), 1);
 }
 
+#[cached(ttl = 300, prefix = "quick", skip(bodies))]
+async fn quick(bodies: &AtomicU64, id: u64) -> u64 {
+    bodies.fetch_add(1, Ordering::SeqCst);
+    id
+}
+
+/// A caller may look, find nothing, and come to the lead only when the load it missed has ended: it must then find the value.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_load_that_ends_between_a_look_and_the_lead_is_not_repeated() {
+    const KEYS: u64 = 1_500;
+    for (cache, _server) in tiers().await {
+        let bodies = Arc::new(AtomicU64::new(0));
+        for id in 0..KEYS {
+            let calls: Vec<_> = (0..6)
+                .map(|_| {
+                    let bodies = Arc::clone(&bodies);
+                    tokio::spawn(with_cache(cache.clone(), async move {
+                        quick(&bodies, id).await
+                    }))
+                })
+                .collect();
+            for call in calls {
+                assert_eq!(call.await.unwrap(), id);
+            }
+        }
+        assert_eq!(bodies.load(Ordering::SeqCst), KEYS);
+    }
+}
+
 /// Lets every task that can run do so: the followers take their seats.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(50)).await;
