@@ -23,7 +23,7 @@ use crate::outcome::OkOf;
 use crate::remote::Remote;
 use crate::stats::{Counters, Stats};
 use crate::store::Trouble;
-use crate::value::{self, Kind, Shared, Value};
+use crate::value::{self, Hands, Kind, Shared, Value};
 
 /// A handle to a cache. Cheap to clone; all clones are one cache.
 ///
@@ -237,7 +237,7 @@ impl Cache {
             _ => return load().await,
         };
         let load = pin!(async move { load().await });
-        call.run::<OkOf<T, E>, _>(load).await
+        call.run::<OkOf<T, E>, _>(Hands::new(), load).await
     }
 
     /// Deletes an entry everywhere; answers whether it was there.

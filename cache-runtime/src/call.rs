@@ -26,7 +26,7 @@ use crate::remote::{self, Leave, Remote};
 use crate::seen::Seen;
 use crate::stats::Counters;
 use crate::store::Trouble;
-use crate::value::{self, Kind, Shared};
+use crate::value::{Hands, Kind, Shared};
 
 /// Times a call goes back because the load it followed failed, before it loads for itself whatever others do.
 const MAX_FAILED_FLIGHTS: usize = 2;
@@ -64,13 +64,17 @@ enum Turn {
 
 impl Call {
     /// Runs the call: returns a cached value, or what `load` returns.
-    pub(crate) async fn run<O: Outcome, F>(self, load: Pin<&mut F>) -> O::Returned
+    pub(crate) async fn run<O: Outcome, F>(
+        self,
+        hands: Hands<O::Value>,
+        load: Pin<&mut F>,
+    ) -> O::Returned
     where
         F: Future<Output = O::Returned>,
     {
         // Boxed, so that a cached function's future is hardly larger than its body's.
         let mut seat = match Box::pin(self.turn()).await {
-            Turn::Found(value) => match value::take::<O::Value>(&value) {
+            Turn::Found(value) => match (hands.take)(&value) {
                 Some(value) => return O::join(value),
                 None => return load.await,
             },
@@ -80,7 +84,7 @@ impl Call {
         let began = clock::now();
         match O::split(load.await) {
             Ok(loaded) => {
-                let value: Shared = Arc::new(loaded.clone());
+                let value = (hands.share)(&loaded);
                 seat.land(Arc::clone(&value));
                 Box::pin(self.fill(seat, value, began)).await;
                 O::join(loaded)

@@ -5,14 +5,12 @@
 
 use std::marker::PhantomData;
 
-use crate::value::Value;
-
 /// How to get at the cacheable part of what a function returns, and back.
 pub trait Outcome {
     /// What the function returns.
     type Returned;
-    /// What of it is cached.
-    type Value: Value;
+    /// What of it is cached. That it is a [`Value`](crate::Value) is asked where a call begins, so that it is asked once.
+    type Value;
 
     /// The value to cache, or what was returned where there is none.
     fn split(returned: Self::Returned) -> Result<Self::Value, Self::Returned>;
@@ -38,7 +36,7 @@ pub struct OkOf<T, E>(PhantomData<fn() -> (T, E)>);
 #[derive(Debug)]
 pub struct Whole<T>(PhantomData<fn() -> T>);
 
-impl<T: Value, E> Outcome for OkOf<T, E> {
+impl<T, E> Outcome for OkOf<T, E> {
     type Returned = Result<T, E>;
     type Value = T;
 
@@ -51,7 +49,7 @@ impl<T: Value, E> Outcome for OkOf<T, E> {
     }
 }
 
-impl<T: Value> Outcome for Whole<T> {
+impl<T> Outcome for Whole<T> {
     type Returned = T;
     type Value = T;
 

@@ -13,7 +13,7 @@ use crate::entry;
 use crate::global;
 use crate::key::Key;
 use crate::log;
-use crate::value::{self, Kind};
+use crate::value::{self, Hands, Kind, Value};
 
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::{KeyPart, KeyWriter};
@@ -29,13 +29,12 @@ thread_local! {
 /// One call of an annotated function that was not answered at once.
 pub struct Call<O: Outcome> {
     /// `None`: the body is run, and nothing is cached.
-    call: Option<CachedCall>,
-    outcome: std::marker::PhantomData<fn() -> O>,
+    call: Option<(CachedCall, Hands<O::Value>)>,
 }
 
 impl<O: Outcome> std::fmt::Debug for Call<O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let key = self.call.as_ref().map(|call| &call.key);
+        let key = self.call.as_ref().map(|(call, _)| &call.key);
         f.debug_struct("Call")
             .field("key", &key)
             .finish_non_exhaustive()
@@ -50,6 +49,7 @@ pub fn begin<O, K>(
 ) -> ControlFlow<O::Returned, Call<O>>
 where
     O: Outcome,
+    O::Value: Value,
     K: FnOnce(&mut KeyWriter<'_>),
 {
     let cache = global::cache();
@@ -89,8 +89,7 @@ where
         cache: Arc::clone(cache),
     };
     ControlFlow::Continue(Call {
-        call: Some(call),
-        outcome: std::marker::PhantomData,
+        call: Some((call, Hands::new())),
     })
 }
 
@@ -103,17 +102,14 @@ where
 }
 
 fn uncached<O: Outcome>() -> ControlFlow<O::Returned, Call<O>> {
-    ControlFlow::Continue(Call {
-        call: None,
-        outcome: std::marker::PhantomData,
-    })
+    ControlFlow::Continue(Call { call: None })
 }
 
 impl<O: Outcome> Call<O> {
     /// Sets a ttl that was computed for this call. It runs from now on, not from the end of the load.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        if let Some(call) = &mut self.call {
+        if let Some((call, _)) = &mut self.call {
             call.ttl = Ttl::Until(clock::after(clock::now(), ttl));
         }
         self
@@ -128,7 +124,7 @@ impl<O: Outcome> Call<O> {
         F: Future<Output = O::Returned>,
     {
         match self.call {
-            Some(call) => call.run::<O, F>(load).await,
+            Some((call, hands)) => call.run::<O, F>(hands, load).await,
             None => load.await,
         }
     }

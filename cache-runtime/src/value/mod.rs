@@ -93,6 +93,24 @@ impl Facts {
     }
 }
 
+/// The two ways between a typed value and a shared one.
+#[derive(Debug)]
+pub(crate) struct Hands<T> {
+    /// A clone of the value, where it is a `T`.
+    pub(crate) take: fn(&Shared) -> Option<T>,
+    /// A shared clone of the value.
+    pub(crate) share: fn(&T) -> Shared,
+}
+
+impl<T: Value> Hands<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            take: take::<T>,
+            share: |value| Arc::new(value.clone()),
+        }
+    }
+}
+
 /// A clone of the value, where it is a `T`.
 pub(crate) fn take<T: Value>(value: &Shared) -> Option<T> {
     value.downcast_ref::<T>().cloned()

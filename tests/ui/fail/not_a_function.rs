@@ -1,0 +1,6 @@
+use cache_runtime::cached;
+
+#[cached]
+struct User;
+
+fn main() {}
