@@ -82,18 +82,18 @@ impl Call {
             Turn::Lead(seat) => seat,
         };
         let began = clock::now();
-        match O::split(load.await) {
-            Ok(loaded) => {
-                let value = (hands.share)(&loaded);
-                seat.land(Arc::clone(&value));
-                Box::pin(self.fill(seat, value, began)).await;
-                O::join(loaded)
-            }
+        // What was returned must not live across the fill: an error that is not `Send` would make the future so.
+        let loaded = match O::split(load.await) {
+            Ok(loaded) => loaded,
             Err(returned) => {
                 seat.fail();
-                returned
+                return returned;
             }
-        }
+        };
+        let value = (hands.share)(&loaded);
+        seat.land(Arc::clone(&value));
+        Box::pin(self.fill(seat, value, began)).await;
+        O::join(loaded)
     }
 
     /// Finds the value, somebody who is loading it, or the seat of the one who loads.
