@@ -443,10 +443,6 @@ async fn nothing_around_the_function_matters() {
 
 #[inline]
 #[cached(prefix = "among_others")]
-#[expect(
-    clippy::unused_async,
-    reason = "the attributes above and below are what is tested"
-)]
 #[must_use]
 async fn among_other_attributes(id: u64) -> u64 {
     run("among_others")

@@ -227,13 +227,13 @@ impl Cache {
     {
         let ttl = self.inner.ttl(ttl.into());
         let call = match self.inner.by_hand(key) {
-            Ok((key, counters)) if self.inner.is_enabled() => Call {
+            Ok((key, counters)) if self.inner.is_enabled() => Box::new(Call {
                 cache: Arc::clone(&self.inner),
                 key,
                 kind: Kind::of::<T>(),
                 ttl: Ttl::Fixed(ttl),
                 counters,
-            },
+            }),
             _ => return load().await,
         };
         let load = pin!(async move { load().await });

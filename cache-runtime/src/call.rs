@@ -65,7 +65,7 @@ enum Turn {
 impl Call {
     /// Runs the call: returns a cached value, or what `load` returns.
     pub(crate) async fn run<O: Outcome, F>(
-        self,
+        self: Box<Self>,
         hands: Hands<O::Value>,
         load: Pin<&mut F>,
     ) -> O::Returned

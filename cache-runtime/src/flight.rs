@@ -58,7 +58,7 @@ struct State {
 enum Phase {
     Led,
     /// The leader was dropped; what it had may be taken over.
-    Vacant(Option<Cabin>),
+    Vacant(Option<Box<Cabin>>),
     Landed(Shared),
     Failed,
 }
@@ -200,7 +200,8 @@ impl Flight {
 pub(crate) struct Seat {
     flights: Arc<Flights>,
     flight: Arc<Flight>,
-    cabin: Option<Cabin>,
+    /// Boxed: it is part of a cached function's future.
+    cabin: Option<Box<Cabin>>,
     outcome: SeatOutcome,
 }
 
@@ -238,7 +239,7 @@ impl Seat {
 
     /// Puts down what a successor would need.
     pub(crate) fn prepare(&mut self, cabin: Cabin) {
-        self.cabin = Some(cabin);
+        self.cabin = Some(Box::new(cabin));
     }
 
     /// Whether the leave to fill, or that there is none, is settled.
@@ -248,7 +249,7 @@ impl Seat {
 
     /// Takes it up again.
     pub(crate) fn take_cabin(&mut self) -> Option<Cabin> {
-        self.cabin.take()
+        self.cabin.take().map(|cabin| *cabin)
     }
 
     /// Gives the value to all followers. The flight stays open to those who may join until the seat is dropped.

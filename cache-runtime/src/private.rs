@@ -28,8 +28,8 @@ thread_local! {
 
 /// One call of an annotated function that was not answered at once.
 pub struct Call<O: Outcome> {
-    /// `None`: the body is run, and nothing is cached.
-    call: Option<(CachedCall, Hands<O::Value>)>,
+    /// `None`: the body is run, and nothing is cached. Boxed, so that a cached function's future is hardly larger than its body's.
+    call: Option<(Box<CachedCall>, Hands<O::Value>)>,
 }
 
 impl<O: Outcome> std::fmt::Debug for Call<O> {
@@ -89,7 +89,7 @@ where
         cache: Arc::clone(cache),
     };
     ControlFlow::Continue(Call {
-        call: Some((call, Hands::new())),
+        call: Some((Box::new(call), Hands::new())),
     })
 }
 

@@ -1,13 +1,13 @@
 //! Redis as the flows see it: asked while the breaker is closed, and trusted once every remembered invalidation is replayed.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::breaker::{Breaker, Gate};
+use crate::clock::{self, Instant};
 use crate::config::CacheConfig;
 use crate::error::Error;
 use crate::key::{self, Key};
@@ -18,6 +18,9 @@ use crate::outage::Journal;
 use crate::random;
 use crate::seen::SeenRemote;
 use crate::store::{Acquired, Read, ServerFacts, Store, Trouble};
+
+/// A refusal that goes on is said again after so long. Answers in between do not end it: one key may be refused and the others not.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(crate) struct Remote {
@@ -31,8 +34,8 @@ pub(crate) struct Remote {
     lease: Duration,
     /// Leases on their way back, by entry: their release is under way, and this process may take them over until it arrives.
     returning: Mutex<HashMap<Arc<str>, u64>>,
-    /// For each kind of operation, whether the server refused the last one, so that it is said once.
-    refused: [AtomicBool; 3],
+    /// For each kind of operation, when it was last said that it is refused.
+    refused: [Mutex<Option<Instant>>; 3],
 }
 
 /// What a server may allow while it refuses something else.
@@ -285,31 +288,36 @@ impl Remote {
 
     /// Lets the breaker know how an operation went.
     fn note<T>(&self, doing: Doing, answer: Result<T, Trouble>) -> Result<T, Trouble> {
-        // Relaxed: these only decide whether a line is logged.
-        let [reading, writing, deleting] = &self.refused;
-        let refused = match doing {
-            Doing::Reading => reading,
-            Doing::Writing => writing,
-            Doing::Deleting => deleting,
-        };
         match &answer {
-            Ok(_) => {
-                self.breaker.answered();
-                if refused.load(Ordering::Relaxed) {
-                    refused.store(false, Ordering::Relaxed);
-                }
-            }
+            Ok(_) => self.breaker.answered(),
             Err(trouble @ Trouble::Unreachable(_)) => self.opened(self.breaker.open(), trouble),
             Err(trouble @ Trouble::Timeout) => self.opened(self.breaker.timed_out(), trouble),
             Err(trouble @ (Trouble::Refused { .. } | Trouble::NoRuntime)) => {
                 self.breaker.answered();
-                if !refused.swap(true, Ordering::Relaxed) {
+                if self.is_to_be_said(doing) {
                     log::refused(trouble);
                 }
             }
             Err(Trouble::Open) => {}
         }
         answer
+    }
+
+    /// Whether a refusal that comes now is the first in a while.
+    fn is_to_be_said(&self, doing: Doing) -> bool {
+        let [reading, writing, deleting] = &self.refused;
+        let mut said = lock(match doing {
+            Doing::Reading => reading,
+            Doing::Writing => writing,
+            Doing::Deleting => deleting,
+        });
+        let now = clock::now();
+        let recently =
+            said.is_some_and(|said| now.saturating_duration_since(said) < SAID_AGAIN_AFTER);
+        if !recently {
+            *said = Some(now);
+        }
+        !recently
     }
 
     fn opened(&self, now: bool, trouble: &Trouble) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant as MokaInstant};
 
 use moka::Expiry;
@@ -14,8 +15,34 @@ use crate::key::pattern::Pattern;
 /// What an entry costs beside its key and its value: moka's node, two `Arc` headers, the entry itself.
 const OVERHEAD: usize = 200;
 
+/// moka evicts now and then, by its own count of writes, however large they are. It is told to once this part of the limit was inserted.
+const SETTLED_PARTS: u64 = 16;
+
 pub(crate) struct Tier {
     entries: Moka<Arc<str>, Entry>,
+    weigher: Weigher,
+    /// The weight inserted since moka was last told to evict, and how much that may be.
+    unsettled: AtomicU64,
+    most_unsettled: u64,
+}
+
+/// What entries weigh for moka, which counts in 32 bits: beyond 4 GiB the unit is more than a byte.
+#[derive(Clone, Copy)]
+struct Weigher {
+    unit: u64,
+    share: u64,
+}
+
+impl Weigher {
+    fn weigh(self, key: &str, entry: &Entry) -> u32 {
+        let bytes = entry
+            .bytes
+            .saturating_add(key.len())
+            .saturating_add(OVERHEAD);
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let weight = bytes.div_ceil(self.unit).max(self.share);
+        u32::try_from(weight).unwrap_or(u32::MAX)
+    }
 }
 
 impl Tier {
@@ -27,24 +54,21 @@ impl Tier {
     /// moka keeps one bound. An entry therefore weighs its bytes, and never less than its share of the limit among `max_entries`:
     /// then the sum of the weights bounds both.
     pub(crate) fn new(memory_limit: u64, max_entries: u64) -> Self {
-        // moka weighs in 32 bits, so beyond 4 GiB the unit is more than a byte.
         let unit = memory_limit.div_ceil(u64::from(u32::MAX)).max(1);
         let capacity = memory_limit / unit;
         let share = capacity.div_ceil(max_entries.max(1));
+        let weigher = Weigher { unit, share };
         let entries = Moka::builder()
             .max_capacity(capacity)
-            .weigher(move |key: &Arc<str>, entry: &Entry| {
-                let bytes = entry
-                    .bytes
-                    .saturating_add(key.len())
-                    .saturating_add(OVERHEAD);
-                let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-                let weight = bytes.div_ceil(unit).max(share);
-                u32::try_from(weight).unwrap_or(u32::MAX)
-            })
+            .weigher(move |key: &Arc<str>, entry: &Entry| weigher.weigh(key, entry))
             .expire_after(UntilDeadline)
             .build();
-        Self { entries }
+        Self {
+            entries,
+            weigher,
+            unsettled: AtomicU64::new(0),
+            most_unsettled: capacity / SETTLED_PARTS,
+        }
     }
 
     /// The entry under a key, unless it has expired, was invalidated, or is another function's.
@@ -57,7 +81,13 @@ impl Tier {
     }
 
     pub(crate) fn insert(&self, key: Arc<str>, entry: Entry) {
+        let weight = u64::from(self.weigher.weigh(&key, &entry));
         self.entries.insert(key, entry);
+        // Relaxed: the sum only decides when moka is told.
+        if self.unsettled.fetch_add(weight, Ordering::Relaxed) + weight > self.most_unsettled {
+            self.unsettled.store(0, Ordering::Relaxed);
+            self.entries.run_pending_tasks();
+        }
     }
 
     /// Removes an entry; answers whether one was there and had not expired.

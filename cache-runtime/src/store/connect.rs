@@ -4,8 +4,12 @@
 //! one after another or side by side. A driver that died with its runtime is replaced, not reported.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -52,6 +56,8 @@ struct Slot {
     /// Held while connecting, so that those who come meanwhile wait for the same attempt.
     connecting: tokio::sync::Mutex<()>,
     born: AtomicU64,
+    /// Whether the runtime was built without its time or IO driver, so that nothing can be asked from within it.
+    unfit: AtomicBool,
 }
 
 impl Connector {
@@ -95,13 +101,21 @@ impl Connector {
         if let Some(link) = lock(&slot.link).clone() {
             return Ok(link);
         }
+        // Relaxed: the flag stands for itself.
+        if slot.unfit.load(Ordering::Relaxed) {
+            return Err(Trouble::NoRuntime);
+        }
         let connected = clock::within(self.timeout, async {
             let _connecting = slot.connecting.lock().await;
             // Somebody else may have connected while we waited.
             if let Some(link) = lock(&slot.link).clone() {
                 return Ok(link);
             }
-            let link = self.connect().await?;
+            let Some(connected) = unless_it_panics(self.connect()).await else {
+                slot.unfit.store(true, Ordering::Relaxed);
+                return Err(Trouble::NoRuntime);
+            };
+            let link = connected?;
             *lock(&slot.link) = Some(Link {
                 fresh: false,
                 ..link.clone()
@@ -212,6 +226,7 @@ impl Connector {
             self.numbers.fetch_add(1, Ordering::Relaxed),
             Ordering::Relaxed,
         );
+        slot.unfit.store(!clock::has_timers(), Ordering::Relaxed);
         slots.insert(runtime, Arc::clone(&slot));
         Ok(slot)
     }
@@ -247,6 +262,18 @@ impl ServerClock {
         let since = clock::millis(clock::now().saturating_duration_since(self.base));
         self.at_base.load(Ordering::Relaxed).saturating_add(since)
     }
+}
+
+/// What the future returns, or `None` where it panics: tokio's sockets do, in a runtime without its IO driver.
+async fn unless_it_panics<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(
+        |context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+            Ok(poll) => poll.map(Some),
+            Err(_) => Poll::Ready(None),
+        },
+    )
+    .await
 }
 
 fn version(info: &str) -> Option<String> {
