@@ -99,7 +99,8 @@ impl Call {
     /// Finds the value, somebody who is loading it, or the seat of the one who loads.
     async fn turn(&self) -> Turn {
         let flights = &self.cache.flights;
-        for _ in 0..MAX_FAILED_FLIGHTS {
+        let mut failed = 0;
+        while failed < MAX_FAILED_FLIGHTS {
             let began = flights.ticket();
             let seen = match self.look_up().await {
                 Found::Value(value) => return Turn::Found(value),
@@ -116,8 +117,9 @@ impl Call {
                         return self.counted_lead(seat);
                     }
                     Landing::TakenOver(seat) => return self.take_off(seat, seen).await,
-                    Landing::Failed => {}
+                    Landing::Failed => failed += 1,
                 },
+                Joined::LookAgain(asking) => asking.answered().await,
                 Joined::Apart => break,
             }
         }

@@ -6,6 +6,9 @@
 //!
 //! Lock order: a shard of the table, then the state of a flight.
 
+mod follower;
+mod seat;
+
 use std::any::TypeId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -17,10 +20,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::key::Key;
 use crate::key::pattern::Pattern;
-use crate::lease::Permit;
 use crate::near::same_origin;
 use crate::seen::Seen;
 use crate::value::Shared;
+pub(crate) use follower::{Asking, Follower, Landing};
+pub(crate) use seat::{Cabin, Seat};
 
 const SHARDS: usize = 64;
 
@@ -50,8 +54,18 @@ struct Flight {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    departure: Option<(Ticket, Seen)>,
+    departure: Option<Departure>,
     followers: usize,
+}
+
+/// The moment after which only those may join who saw what the flight saw.
+#[derive(Debug)]
+struct Departure {
+    at: Ticket,
+    seen: Seen,
+    /// When it was answered whether the lease is granted; `None` while it is being asked for.
+    /// The look-up of a caller who began before may have come to the server first, and have seen no lease.
+    answered: Option<Ticket>,
 }
 
 #[derive(Debug)]
@@ -63,27 +77,14 @@ enum Phase {
     Failed,
 }
 
-/// What a leader hands to its successor: the view it departed with and its leave to fill.
-#[derive(Debug)]
-pub(crate) struct Cabin {
-    pub(crate) seen: Seen,
-    pub(crate) permit: Permit,
-}
-
 /// What became of the wish to join.
 pub(crate) enum Joined {
     Lead(Seat),
     Follow(Follower),
+    /// The caller may have looked too early to see the lease of a flight: it waits until that is answered, and looks again.
+    LookAgain(Asking),
     /// A flight for this key carries another type or another function's value.
     Apart,
-}
-
-/// What became of a flight one followed.
-pub(crate) enum Landing {
-    Landed(Shared),
-    /// The leader was dropped, the seat is ours.
-    TakenOver(Seat),
-    Failed,
 }
 
 impl Flights {
@@ -120,11 +121,12 @@ impl Flights {
                 if flight.type_id != type_id || !same_origin(flight.origin, key.origin()) {
                     return Joined::Apart;
                 }
-                if flight.admit(seen, began) {
-                    return Joined::Follow(Follower {
-                        flights: Arc::clone(self),
-                        flight: Arc::clone(flight),
-                    });
+                match flight.admit(seen, began) {
+                    Admission::Granted => {
+                        return Joined::Follow(Follower::new(self, flight));
+                    }
+                    Admission::NotYet => return Joined::LookAgain(Asking::new(flight)),
+                    Admission::Refused => {}
                 }
                 // The flight in the table is too old for us: it goes on for its followers, we are the one to join now.
                 let flight = Flight::new(key, type_id);
@@ -176,178 +178,52 @@ impl Flight {
     }
 
     /// Counts the caller as a follower where the rules allow it.
-    fn admit(&self, seen: &Seen, began: Ticket) -> bool {
+    fn admit(&self, seen: &Seen, began: Ticket) -> Admission {
         let mut state = lock(&self.state);
-        let admitted = match (&state.phase, &state.departure) {
-            (Phase::Failed, _) => false,
+        let admission = match (&state.phase, &state.departure) {
+            (Phase::Failed, _) => Admission::Refused,
             // Not departed: whatever it will load is younger than the caller.
-            (_, None) => true,
-            (_, Some((departed, flight_saw))) => began < *departed || flight_saw.covers(seen),
+            (_, None) => Admission::Granted,
+            (_, Some(departure)) if began < departure.at || departure.seen.covers(seen) => {
+                Admission::Granted
+            }
+            (Phase::Led | Phase::Landed(_), Some(departure))
+                if departure.answered.is_none_or(|answered| began < answered) =>
+            {
+                Admission::NotYet
+            }
+            (_, Some(_)) => Admission::Refused,
         };
-        if admitted {
+        if admission == Admission::Granted {
             state.followers += 1;
         }
-        admitted
+        admission
     }
 
     fn set(&self, phase: Phase) {
         lock(&self.state).phase = phase;
         self.changed.notify_waiters();
     }
-}
 
-/// The leader's place. Leaving it, in whatever way, never leaves followers waiting.
-pub(crate) struct Seat {
-    flights: Arc<Flights>,
-    flight: Arc<Flight>,
-    /// Boxed: it is part of a cached function's future.
-    cabin: Option<Box<Cabin>>,
-    outcome: SeatOutcome,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum SeatOutcome {
-    Open,
-    Landed,
-    Failed,
-}
-
-impl Seat {
-    fn new(flights: &Arc<Flights>, flight: Arc<Flight>) -> Self {
-        Self {
-            flights: Arc::clone(flights),
-            flight,
-            cabin: None,
-            outcome: SeatOutcome::Open,
-        }
-    }
-
-    /// From here on only callers join who saw what the leader saw. To be called before the lease is asked for, or the load begins.
-    pub(crate) fn depart(&self, seen: Seen) {
-        let departed = self.flights.ticket();
-        lock(&self.flight.state).departure = Some((departed, seen));
-    }
-
-    /// Notes under which lease the load runs: ours, or that of the process which holds it.
-    pub(crate) fn runs_under(&self, lease: u64) {
-        if let Some((_, seen)) = &mut lock(&self.flight.state).departure
-            && let Some(remote) = &mut seen.remote
-        {
-            remote.lease = Some(lease);
-        }
-    }
-
-    /// Puts down what a successor would need.
-    pub(crate) fn prepare(&mut self, cabin: Cabin) {
-        self.cabin = Some(Box::new(cabin));
-    }
-
-    /// Whether the leave to fill, or that there is none, is settled.
-    pub(crate) fn is_prepared(&self) -> bool {
-        self.cabin.is_some()
-    }
-
-    /// Takes it up again.
-    pub(crate) fn take_cabin(&mut self) -> Option<Cabin> {
-        self.cabin.take().map(|cabin| *cabin)
-    }
-
-    /// Gives the value to all followers. The flight stays open to those who may join until the seat is dropped.
-    pub(crate) fn land(&mut self, value: Shared) {
-        self.outcome = SeatOutcome::Landed;
-        self.flight.set(Phase::Landed(value));
-    }
-
-    /// Sends all followers back: this load has nothing to share.
-    pub(crate) fn fail(mut self) {
-        self.outcome = SeatOutcome::Failed;
-    }
-
-    /// Runs `fill` unless the entry has been invalidated since the flight began; no invalidation comes in between.
-    pub(crate) fn while_current(&self, fill: impl FnOnce()) -> bool {
-        let shard = self.flights.shard(&self.flight.key);
-        let current = shard
-            .get(&self.flight.key)
-            .is_some_and(|flight| Arc::ptr_eq(flight, &self.flight));
-        if current {
-            fill();
-        }
-        current
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut shard = self.flights.shard(&self.flight.key);
-        let deserted = lock(&self.flight.state).followers == 0;
-        let cancelled = self.outcome == SeatOutcome::Open && !std::thread::panicking();
-        if cancelled && !deserted {
-            // Under the lock of the shard, so that the last follower cannot leave unnoticed in between.
-            self.flight.set(Phase::Vacant(self.cabin.take()));
-            return;
-        }
-        remove(&mut shard, &self.flight);
-        drop(shard);
-        if self.outcome != SeatOutcome::Landed {
-            self.flight.set(Phase::Failed);
-        }
-    }
-}
-
-/// Somebody who waits for a flight.
-pub(crate) struct Follower {
-    flights: Arc<Flights>,
-    flight: Arc<Flight>,
-}
-
-impl Follower {
-    /// Waits for the end of the flight, or for its seat to become free.
-    pub(crate) async fn landing(self) -> Landing {
+    /// Waits until `look` finds something. No change in between is missed.
+    async fn watch<T>(&self, look: impl Fn() -> Option<T>) -> T {
         loop {
-            let changed = self.flight.changed.notified();
+            let changed = self.changed.notified();
             tokio::pin!(changed);
-            // Enrolled before looking, so that no change in between is missed.
             changed.as_mut().enable();
-            if let Some(landing) = self.look() {
-                return landing;
+            if let Some(found) = look() {
+                return found;
             }
             changed.await;
         }
     }
-
-    fn look(&self) -> Option<Landing> {
-        let mut state = lock(&self.flight.state);
-        match &mut state.phase {
-            Phase::Led => None,
-            Phase::Landed(value) => Some(Landing::Landed(Arc::clone(value))),
-            Phase::Failed => Some(Landing::Failed),
-            Phase::Vacant(cabin) => {
-                let cabin = cabin.take();
-                state.phase = Phase::Led;
-                drop(state);
-                let mut seat = Seat::new(&self.flights, Arc::clone(&self.flight));
-                seat.cabin = cabin;
-                Some(Landing::TakenOver(seat))
-            }
-        }
-    }
 }
 
-impl Drop for Follower {
-    fn drop(&mut self) {
-        let mut shard = self.flights.shard(&self.flight.key);
-        let mut state = lock(&self.flight.state);
-        state.followers = state.followers.saturating_sub(1);
-        let vacant = matches!(state.phase, Phase::Vacant(_));
-        if state.followers == 0 && vacant {
-            // Nobody is left to take the seat.
-            let abandoned = std::mem::replace(&mut state.phase, Phase::Failed);
-            drop(state);
-            remove(&mut shard, &self.flight);
-            drop(shard);
-            drop(abandoned);
-        }
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admission {
+    Granted,
+    NotYet,
+    Refused,
 }
 
 fn remove(shard: &mut Shard, flight: &Arc<Flight>) {
