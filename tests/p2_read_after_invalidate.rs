@@ -3,12 +3,13 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use cache_runtime::{Cache, cache_invalidate, cached, with_cache};
-use support::{Process, RedisServer, process, wait_until_async};
+use support::{DEADLINE, Process, RedisServer, process, wait_until_async};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 type Outcome = Result<(), &'static str>;
 
@@ -17,9 +18,19 @@ type Outcome = Result<(), &'static str>;
 struct Truth {
     versions: [AtomicU64; 2],
     bodies: AtomicU64,
+    /// Whether a load lets others run between its reading and its end.
+    dawdles: AtomicBool,
 }
 
 impl Truth {
+    async fn dawdle(&self) {
+        if self.dawdles.load(Ordering::Relaxed) {
+            for _ in 0..self.bodies.load(Ordering::Relaxed) % 5 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     fn read(&self, id: usize) -> u64 {
         self.bodies.fetch_add(1, Ordering::SeqCst);
         self.versions[id].load(Ordering::SeqCst)
@@ -32,7 +43,9 @@ impl Truth {
 
 #[cached(ttl = 300, prefix = "record", key = "{id}")]
 async fn record(truth: &Truth, id: usize) -> u64 {
-    truth.read(id)
+    let version = truth.read(id);
+    truth.dawdle().await;
+    version
 }
 
 /// Reads, and then takes its time.
@@ -73,7 +86,9 @@ async fn change_when_ok(truth: &Truth, end: End) -> Outcome {
     truth.change(0);
     match end {
         End::Ok => Ok(()),
-        End::Err | End::Panic | End::Never => Err("after the write"),
+        End::Err => Err("after the write"),
+        End::Panic => panic!("after the write"),
+        End::Never => std::future::pending().await,
     }
 }
 
@@ -112,34 +127,125 @@ async fn tiers(server: &RedisServer) -> Vec<(Cache, Cache)> {
     ]
 }
 
+/// The ways to invalidate the record that a program has.
+#[derive(Debug, Clone, Copy)]
+enum How {
+    Entry,
+    Prefix,
+    Delete,
+    DeletePrefix,
+    Clear,
+    Set,
+}
+
+const EVERY_WAY: [How; 6] = [
+    How::Entry,
+    How::Prefix,
+    How::Delete,
+    How::DeletePrefix,
+    How::Clear,
+    How::Set,
+];
+
+async fn change(how: How, cache: &Cache, truth: &Truth) {
+    match how {
+        How::Entry => {
+            let change = change_entry(truth, 0);
+            return with_cache(cache.clone(), change).await.unwrap();
+        }
+        How::Prefix => {
+            let change = change_all(truth, 0);
+            return with_cache(cache.clone(), change).await.unwrap();
+        }
+        How::Delete | How::DeletePrefix | How::Clear | How::Set => {}
+    }
+    let version = truth.change(0);
+    match how {
+        How::Delete => drop(cache.delete("record:0").await.unwrap()),
+        How::DeletePrefix => cache.invalidate_prefix("record").await.unwrap(),
+        How::Clear => drop(cache.clear("rec*").await.unwrap()),
+        _ => cache.set("record:0", &version, None).await.unwrap(),
+    }
+}
+
+/// A load that has read version 0 and is held; its value is due once the gate is opened.
+struct Held {
+    load: JoinHandle<u64>,
+    open: Arc<Semaphore>,
+}
+
+async fn hold_a_load(reader: &Cache, truth: &Arc<Truth>) -> Held {
+    let (reached, open) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let load = tokio::spawn(with_cache(reader.clone(), {
+        let (truth, reached, open) = (truth.clone(), reached.clone(), open.clone());
+        async move { record_slowly(&truth, 0, &reached, &open).await }
+    }));
+    reached.acquire().await.unwrap().forget();
+    Held { load, open }
+}
+
+/// While a load begun before is still held: a call that begins now must not wait for it, nor be overwritten by it.
+async fn a_new_call_is_fresh(reader: &Cache, truth: &Truth, held: Held, case: &str) {
+    let fresh = tokio::time::timeout(DEADLINE, with_cache(reader.clone(), record(truth, 0)));
+
+    let fresh = fresh
+        .await
+        .unwrap_or_else(|_| panic!("{case}: it followed the old load"));
+    assert_eq!(fresh, 1, "{case}");
+    held.open.add_permits(1);
+    assert_eq!(held.load.await.unwrap(), 0, "{case}");
+    let after = with_cache(reader.clone(), record(truth, 0)).await;
+    assert_eq!(after, 1, "{case}, after the old load has ended");
+    reader.clear("*").await.unwrap();
+}
+
 #[tokio::test]
 async fn a_call_does_not_adopt_a_load_that_began_before_the_invalidation() {
     let server = RedisServer::start();
-    for (reader, writer) in tiers(&server).await {
-        for by_entry in [true, false] {
+    for (tier, (reader, writer)) in tiers(&server).await.into_iter().enumerate() {
+        for how in EVERY_WAY {
             let truth = Arc::new(Truth::default());
-            let (reached, open) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-            let slow = tokio::spawn(with_cache(reader.clone(), {
-                let (truth, reached, open) = (truth.clone(), reached.clone(), open.clone());
-                async move { record_slowly(&truth, 0, &reached, &open).await }
-            }));
-            reached.acquire().await.unwrap().forget();
+            let held = hold_a_load(&reader, &truth).await;
 
-            let change = async {
-                match by_entry {
-                    true => change_entry(&truth, 0).await,
-                    false => change_all(&truth, 0).await,
-                }
-            };
-            with_cache(writer.clone(), change).await.unwrap();
-            let fresh = with_cache(reader.clone(), record(&truth, 0)).await;
+            change(how, &writer, &truth).await;
 
-            assert_eq!(fresh, 1, "by_entry: {by_entry}");
-            open.add_permits(1);
-            assert_eq!(slow.await.unwrap(), 0);
-            assert_eq!(with_cache(reader.clone(), record(&truth, 0)).await, 1);
-            reader.clear("*").await.unwrap();
+            a_new_call_is_fresh(&reader, &truth, held, &format!("{how:?} in tier {tier}")).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn nor_one_that_began_before_a_second_process_invalidated() {
+    let server = RedisServer::start();
+    let reader = on(&server).await;
+    for role in ["change the entry", "change the prefix"] {
+        let truth = Arc::new(Truth::default());
+        let held = hold_a_load(&reader, &truth).await;
+
+        truth.change(0);
+        Process::start("the_second_process", role, &server.url()).finish();
+
+        a_new_call_is_fresh(&reader, &truth, held, role).await;
+    }
+}
+
+#[tokio::test]
+async fn nor_one_that_began_before_a_deletion_by_hand() {
+    let server = RedisServer::start();
+    let reader = on(&server).await;
+    for command in [
+        &["DEL", "lease@{record:0}"][..],
+        &["DEL", "gen@record"],
+        &["DEL", "gen@"],
+        &["FLUSHALL"],
+    ] {
+        let truth = Arc::new(Truth::default());
+        let held = hold_a_load(&reader, &truth).await;
+
+        truth.change(0);
+        assert_ne!(server.cli(command), "0", "{command:?} found nothing");
+
+        a_new_call_is_fresh(&reader, &truth, held, &format!("{command:?}")).await;
     }
 }
 
@@ -190,7 +296,7 @@ async fn a_cancelled_mutation_invalidates_in_its_own_process_at_once() {
 }
 
 #[tokio::test]
-async fn when_ok_leaves_the_entry_after_an_error_and_when_before_takes_it_first() {
+async fn when_ok_leaves_the_entry_unless_the_body_was_ok_and_when_before_takes_it_first() {
     let server = RedisServer::start();
     for (cache, _) in tiers(&server).await {
         let truth = Truth::default();
@@ -199,14 +305,26 @@ async fn when_ok_leaves_the_entry_after_an_error_and_when_before_takes_it_first(
 
             change_when_ok(&truth, End::Err).await.unwrap_err();
             assert_eq!(record(&truth, 0).await, 0);
+            let cancelled =
+                tokio::time::timeout(Duration::ZERO, change_when_ok(&truth, End::Never));
+            cancelled.await.unwrap_err();
+            assert_eq!(record(&truth, 0).await, 0);
             change_when_ok(&truth, End::Ok).await.unwrap();
-            assert_eq!(record(&truth, 0).await, 2);
+            assert_eq!(record(&truth, 0).await, 3);
 
             truth.change(0);
-            assert_eq!(read_first_and_change(&truth).await, 3);
-            assert_eq!(record(&truth, 0).await, 4);
+            assert_eq!(read_first_and_change(&truth).await, 4);
+            assert_eq!(record(&truth, 0).await, 5);
         })
         .await;
+
+        let truth = Arc::new(truth);
+        let panics = tokio::spawn(with_cache(cache.clone(), {
+            let truth = Arc::clone(&truth);
+            async move { change_when_ok(&truth, End::Panic).await }
+        }));
+        assert!(panics.await.unwrap_err().is_panic());
+        assert_eq!(with_cache(cache.clone(), record(&truth, 0)).await, 5);
         cache.clear("*").await.unwrap();
     }
 }
@@ -284,6 +402,7 @@ async fn no_read_is_older_than_the_last_finished_invalidation() {
     let server = RedisServer::start();
     for (number, (one, other)) in tiers(&server).await.into_iter().enumerate() {
         let world = Arc::new(World::default());
+        world.truth.dawdles.store(true, Ordering::Relaxed);
         let tasks: Vec<_> = (0..16_u64)
             .map(|task| {
                 let cache = if task % 2 == 0 { &one } else { &other };
@@ -298,7 +417,12 @@ async fn no_read_is_older_than_the_last_finished_invalidation() {
             reads += task.await.unwrap();
         }
         let bodies = world.truth.bodies.load(Ordering::SeqCst);
-        println!("tiers {number}: {reads} reads checked, {bodies} loads, no violation");
+        let changes: u64 = (0..2)
+            .map(|id| world.settled[id].load(Ordering::SeqCst))
+            .sum();
+        println!(
+            "tiers {number}: {reads} reads checked, {bodies} loads, {changes} changes, no violation"
+        );
         assert!(reads > 100);
         one.clear("*").await.unwrap();
     }
@@ -313,7 +437,7 @@ struct World {
 
 impl World {
     async fn work(&self, mut dice: Dice, writes: bool) -> u64 {
-        let end = Instant::now() + Duration::from_millis(1_200);
+        let end = Instant::now() + Duration::from_millis(1_600);
         let mut reads = 0;
         while Instant::now() < end {
             let id = dice.below(2);
@@ -327,7 +451,17 @@ impl World {
                 self.settled[id].fetch_max(version, Ordering::SeqCst);
             } else {
                 let floor = self.settled[id].load(Ordering::SeqCst);
-                let version = record(&self.truth, id).await;
+                // Some give up at once, so that loads change hands.
+                let patience = if dice.below(16) == 0 {
+                    Duration::ZERO
+                } else {
+                    DEADLINE
+                };
+                let read = tokio::time::timeout(patience, record(&self.truth, id)).await;
+                let Ok(version) = read else {
+                    assert!(patience.is_zero(), "a read hangs");
+                    continue;
+                };
                 assert!(
                     version >= floor,
                     "read {version} of {id}, at least {floor} was due"

@@ -14,6 +14,7 @@ use std::time::Duration;
 use cache_runtime::{Cache, Mode, cached, with_cache};
 use support::{Log, RedisServer, wait_until_async};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 use tracing::Level;
 
 #[derive(Clone, Default)]
@@ -21,6 +22,8 @@ struct Source {
     bodies: Arc<AtomicU64>,
     /// Times the body gives way before it returns.
     pauses: usize,
+    /// What the body waits for.
+    gate: Option<Arc<Semaphore>>,
 }
 
 impl Source {
@@ -34,6 +37,9 @@ async fn video(source: &Source, id: u64) -> String {
     source.bodies.fetch_add(1, Ordering::SeqCst);
     for _ in 0..source.pauses {
         pause().await;
+    }
+    if let Some(gate) = &source.gate {
+        gate.acquire().await.unwrap().forget();
     }
     format!("video {id}")
 }
@@ -154,23 +160,28 @@ fn more_runtimes_at_once_than_connections_are_kept_for_lose_nothing() {
 fn a_call_in_one_runtime_waits_for_the_load_of_another_runtime() {
     let server = RedisServer::start();
     let cache = current_thread().block_on(on(&server));
-    let source = Source {
-        pauses: 1_000,
-        ..Source::default()
-    };
+    for id in 0..10 {
+        let gate = Arc::new(Semaphore::new(0));
+        let source = Source {
+            gate: Some(Arc::clone(&gate)),
+            ..Source::default()
+        };
+        let call = || {
+            let call = with_cache(cache.clone(), video(&source, id));
+            assert_eq!(current_thread().block_on(call), format!("video {id}"));
+        };
 
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for id in 0..10 {
-                    let call = with_cache(cache.clone(), video(&source, id));
-                    assert_eq!(current_thread().block_on(call), format!("video {id}"));
-                }
-            });
-        }
-    });
+        thread::scope(|scope| {
+            scope.spawn(call);
+            support::wait_until(|| source.bodies() == 1, "the load has begun");
+            for _ in 0..8 {
+                scope.spawn(call);
+            }
+            gate.add_permits(100);
+        });
 
-    assert_eq!(source.bodies(), 10);
+        assert_eq!(source.bodies(), 1);
+    }
 }
 
 #[test]

@@ -119,7 +119,6 @@ impl Call {
                     Landing::TakenOver(seat) => return self.take_off(seat, seen).await,
                     Landing::Failed => failed += 1,
                 },
-                Joined::LookAgain(asking) => asking.answered().await,
                 Joined::Apart => break,
             }
         }
@@ -138,26 +137,33 @@ impl Call {
             let (Some(remote), Some(seen_remote)) = (&self.cache.remote, &mut seen.remote) else {
                 return self.take_off_locally(seat, seen);
             };
-            // Before the departure: followers are measured by the generations that the flight departed with.
             if let Err(trouble) = remote.renew(&self.key, seen_remote, self.left()).await {
                 return self.take_off_without_redis(seat, seen, &trouble);
             }
             let token = remote::new_token();
-            seen_remote.lease = Some(token);
-            seat.depart(seen.clone());
+            // The flight stands until the answer: the body begins after it, so whoever asks meanwhile may come along,
+            // also one that looked before the lease was there to be seen.
             match self.ask_leave(remote, &seen, token).await {
-                Ok(Leave::Granted(lease)) => return self.lead(seat, seen, Permit::Leased(lease)),
+                Ok(Leave::Granted(lease)) => {
+                    let seen = seen.under(token);
+                    seat.depart(seen.clone());
+                    return self.lead(seat, seen, Permit::Leased(lease));
+                }
                 Ok(Leave::Held(holder)) => {
-                    seat.runs_under(holder);
+                    let seen = seen.under(holder);
+                    seat.depart(seen.clone());
                     return self.lead(seat, seen, Permit::None);
                 }
-                Ok(Leave::Changed) => match self.look_up().await {
-                    Found::Value(value) => {
-                        seat.land(Arc::clone(&value));
-                        return Turn::Found(value);
+                Ok(Leave::Changed) => {
+                    seat.depart(seen.clone());
+                    match self.look_up().await {
+                        Found::Value(value) => {
+                            seat.land(Arc::clone(&value));
+                            return Turn::Found(value);
+                        }
+                        Found::Nothing(again) => seen = again,
                     }
-                    Found::Nothing(again) => seen = again,
-                },
+                }
                 Err(trouble) => return self.take_off_without_redis(seat, seen, &trouble),
             }
         }

@@ -23,7 +23,7 @@ use crate::key::pattern::Pattern;
 use crate::near::same_origin;
 use crate::seen::Seen;
 use crate::value::Shared;
-pub(crate) use follower::{Asking, Follower, Landing};
+pub(crate) use follower::{Follower, Landing};
 pub(crate) use seat::{Cabin, Seat};
 
 const SHARDS: usize = 64;
@@ -63,9 +63,6 @@ struct State {
 struct Departure {
     at: Ticket,
     seen: Seen,
-    /// When it was answered whether the lease is granted; `None` while it is being asked for.
-    /// The look-up of a caller who began before may have come to the server first, and have seen no lease.
-    answered: Option<Ticket>,
 }
 
 #[derive(Debug)]
@@ -81,8 +78,6 @@ enum Phase {
 pub(crate) enum Joined {
     Lead(Seat),
     Follow(Follower),
-    /// The caller may have looked too early to see the lease of a flight: it waits until that is answered, and looks again.
-    LookAgain(Asking),
     /// A flight for this key carries another type or another function's value.
     Apart,
 }
@@ -121,12 +116,8 @@ impl Flights {
                 if flight.type_id != type_id || !same_origin(flight.origin, key.origin()) {
                     return Joined::Apart;
                 }
-                match flight.admit(seen, began) {
-                    Admission::Granted => {
-                        return Joined::Follow(Follower::new(self, flight));
-                    }
-                    Admission::NotYet => return Joined::LookAgain(Asking::new(flight)),
-                    Admission::Refused => {}
+                if flight.admit(seen, began) {
+                    return Joined::Follow(Follower::new(self, flight));
                 }
                 // The flight in the table is too old for us: it goes on for its followers, we are the one to join now.
                 let flight = Flight::new(key, type_id);
@@ -178,26 +169,18 @@ impl Flight {
     }
 
     /// Counts the caller as a follower where the rules allow it.
-    fn admit(&self, seen: &Seen, began: Ticket) -> Admission {
+    fn admit(&self, seen: &Seen, began: Ticket) -> bool {
         let mut state = lock(&self.state);
-        let admission = match (&state.phase, &state.departure) {
-            (Phase::Failed, _) => Admission::Refused,
+        let admitted = match (&state.phase, &state.departure) {
+            (Phase::Failed, _) => false,
             // Not departed: whatever it will load is younger than the caller.
-            (_, None) => Admission::Granted,
-            (_, Some(departure)) if began < departure.at || departure.seen.covers(seen) => {
-                Admission::Granted
-            }
-            (Phase::Led | Phase::Landed(_), Some(departure))
-                if departure.answered.is_none_or(|answered| began < answered) =>
-            {
-                Admission::NotYet
-            }
-            (_, Some(_)) => Admission::Refused,
+            (_, None) => true,
+            (_, Some(departure)) => began < departure.at || departure.seen.covers(seen),
         };
-        if admission == Admission::Granted {
+        if admitted {
             state.followers += 1;
         }
-        admission
+        admitted
     }
 
     fn set(&self, phase: Phase) {
@@ -217,13 +200,6 @@ impl Flight {
             changed.await;
         }
     }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Admission {
-    Granted,
-    NotYet,
-    Refused,
 }
 
 fn remove(shard: &mut Shard, flight: &Arc<Flight>) {

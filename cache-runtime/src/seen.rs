@@ -23,6 +23,14 @@ pub(crate) struct SeenRemote {
 }
 
 impl Seen {
+    /// The view of a load that runs under this lease: its own, or that of the process which holds it.
+    pub(crate) fn under(mut self, lease: u64) -> Self {
+        if let Some(remote) = &mut self.remote {
+            remote.lease = Some(lease);
+        }
+        self
+    }
+
     /// Whether a call that saw `later` may adopt a load that was begun under this view.
     ///
     /// Through Redis only while the lease of that load stands: invalidating one entry changes no generation, it deletes the lease.

@@ -65,23 +65,3 @@ impl Drop for Follower {
         }
     }
 }
-
-/// A flight whose lease is, or was a moment ago, being asked for.
-pub(crate) struct Asking(Arc<Flight>);
-
-impl Asking {
-    pub(super) fn new(flight: &Arc<Flight>) -> Self {
-        Self(Arc::clone(flight))
-    }
-
-    /// Waits for the answer, or for the end of whoever asked.
-    pub(crate) async fn answered(self) {
-        let asking = || {
-            let state = lock(&self.0.state);
-            let departure = state.departure.as_ref();
-            let asking = departure.is_some_and(|departure| departure.answered.is_none());
-            matches!(state.phase, Phase::Led) && asking
-        };
-        self.0.watch(|| (!asking()).then_some(())).await;
-    }
-}

@@ -40,33 +40,15 @@ impl Seat {
         }
     }
 
-    /// From here on only callers join who saw what the leader saw. To be called before the lease is asked for, or the load begins.
+    /// From here on only callers join who saw what the leader saw. To be called before the load begins, or a value is looked for.
     pub(crate) fn depart(&self, seen: Seen) {
         let at = self.flights.ticket();
-        let departure = Departure {
-            at,
-            answered: seen.remote.is_none().then_some(at),
-            seen,
-        };
-        lock(&self.flight.state).departure = Some(departure);
-    }
-
-    /// Notes under which lease the load runs: ours, or that of the process which holds it.
-    pub(crate) fn runs_under(&self, lease: u64) {
-        if let Some(departure) = &mut lock(&self.flight.state).departure
-            && let Some(remote) = &mut departure.seen.remote
-        {
-            remote.lease = Some(lease);
-        }
+        lock(&self.flight.state).departure = Some(Departure { at, seen });
     }
 
     /// Puts down what a successor would need.
     pub(crate) fn prepare(&mut self, cabin: Cabin) {
         self.cabin = Some(Box::new(cabin));
-        if let Some(departure) = &mut lock(&self.flight.state).departure {
-            departure.answered = Some(self.flights.ticket());
-        }
-        self.flight.changed.notify_waiters();
     }
 
     /// Takes over what a dropped leader had.

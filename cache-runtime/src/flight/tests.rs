@@ -54,7 +54,7 @@ impl Airport {
     fn lead(&self, seen: &Seen) -> Seat {
         match self.join(seen, self.flights.ticket()) {
             Joined::Lead(seat) => seat,
-            Joined::Follow(_) | Joined::LookAgain(_) | Joined::Apart => panic!("should lead"),
+            Joined::Follow(_) | Joined::Apart => panic!("should lead"),
         }
     }
 
@@ -62,7 +62,7 @@ impl Airport {
     fn follow(&self, seen: &Seen, began: Ticket) -> Follower {
         match self.join(seen, began) {
             Joined::Follow(follower) => follower,
-            Joined::Lead(_) | Joined::LookAgain(_) | Joined::Apart => panic!("should follow"),
+            Joined::Lead(_) | Joined::Apart => panic!("should follow"),
         }
     }
 }
@@ -88,12 +88,8 @@ async fn who_began_before_the_departure_follows_whatever_he_saw() {
 #[test]
 fn who_began_later_follows_only_while_the_lease_of_the_flight_stands() {
     let airport = Airport::new();
-    let mut seat = airport.lead(&airport.remote(None, 1));
+    let seat = airport.lead(&airport.remote(None, 1));
     seat.depart(airport.remote(Some(7), 1));
-    seat.prepare(Cabin {
-        seen: airport.remote(Some(7), 1),
-        permit: Permit::None,
-    });
     let began = airport.flights.ticket();
 
     assert!(matches!(
@@ -111,30 +107,14 @@ fn who_began_later_follows_only_while_the_lease_of_the_flight_stands() {
 }
 
 /// His look-up may have come to the server before the request for the lease, and cannot have seen it.
-#[tokio::test]
-async fn who_looked_while_the_lease_was_asked_for_looks_again_once_it_is_answered() {
+#[test]
+fn until_the_departure_everybody_comes_along() {
     let airport = Airport::new();
-    let mut seat = airport.lead(&airport.remote(None, 1));
-    seat.depart(airport.remote(Some(7), 1));
-    let began = airport.flights.ticket();
+    let _seat = airport.lead(&airport.remote(None, 1));
 
-    let Joined::LookAgain(asking) = airport.join(&airport.remote(None, 1), began) else {
-        panic!("should look again");
-    };
-    let answered = tokio::spawn(asking.answered());
-    tokio::task::yield_now().await;
-    assert!(!answered.is_finished());
-    seat.prepare(Cabin {
-        seen: airport.remote(Some(7), 1),
-        permit: Permit::None,
-    });
-    answered.await.unwrap();
-
-    // Answered by now, but his look-up may still be the older one.
-    let joined = airport.join(&airport.remote(None, 1), began);
-    assert!(matches!(joined, Joined::LookAgain(_)));
-    let began = airport.flights.ticket();
-    airport.follow(&airport.remote(Some(7), 1), began);
+    for seen in [airport.remote(None, 2), airport.remote(Some(7), 1)] {
+        airport.follow(&seen, airport.flights.ticket());
+    }
 }
 
 #[test]
