@@ -55,7 +55,13 @@ pub(crate) trait Options: Default {
     }
 
     fn option(&mut self, input: ParseStream<'_>) -> Result<()> {
-        let name = input.call(Ident::parse_any)?;
+        let name = input.call(Ident::parse_any).map_err(|error| {
+            let message = format!(
+                "an option starts with its name, one of {}",
+                quoted(Self::NAMES)
+            );
+            Error::new(error.span(), message)
+        })?;
         self.read(&name, input).unwrap_or_else(|| {
             let word = name.to_string();
             let list = || format!("its options are {}", quoted(Self::NAMES));
@@ -335,7 +341,7 @@ impl Parse for When {
             "ok" => Ok(Self::Ok),
             "before" => Ok(Self::Before),
             other => {
-                let remedy = remedy(other, WORDS, || format!("use {}", quoted(&WORDS)));
+                let remedy = remedy(other, WORDS, || "use `always`, `ok` or `before`".into());
                 Err(Error::new(
                     literal.span(),
                     format!("`{other}` is no time to invalidate at; {remedy}"),

@@ -17,8 +17,8 @@ pub(crate) struct Argument {
     /// Its place in the signature.
     pub(crate) position: usize,
     pub(crate) binding: Binding,
-    /// The first and the last token of its type, for errors about it.
-    pub(crate) place: (Span, Span),
+    /// The token that says most about its type, for errors about it.
+    pub(crate) place: Span,
     /// Its `#[cfg(..)]`s, which decide whether it is there at all.
     pub(crate) conditions: Vec<Attribute>,
 }
@@ -61,22 +61,23 @@ impl Arguments {
         if let Some(name) = self.names().find(|name| name.unraw() == word.unraw()) {
             return Ok(name);
         }
-        let advice = if self.iter().any(|argument| argument.takes_apart(word)) {
-            "it is part of a pattern; give the whole argument a name, and take it apart in the body"
-                .to_owned()
-        } else {
-            let names: Vec<_> = self.names().map(ToString::to_string).collect();
-            let names: Vec<_> = names.iter().map(String::as_str).collect();
-            remedy(&word.to_string(), names.iter().copied(), || {
-                match names.as_slice() {
-                    [] => format!("it has none, and {rule}"),
-                    _ => format!("{rule}, here {}", quoted(&names)),
-                }
-            })
-        };
+        if self.iter().any(|argument| argument.takes_apart(word)) {
+            let message = format!(
+                "`{word}` is part of a pattern; name the whole argument, and take it apart in the body"
+            );
+            return Err(Error::new(word.span(), message));
+        }
+        let names: Vec<_> = self.names().map(ToString::to_string).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let remedy = remedy(&word.to_string(), names.iter().copied(), || {
+            match names.as_slice() {
+                [] => format!("it has none, and {rule}"),
+                _ => format!("{rule}, here {}", quoted(&names)),
+            }
+        });
         Err(Error::new(
             word.span(),
-            format!("`{word}` is not an argument of this function; {advice}"),
+            format!("`{word}` is not an argument of this function; {remedy}"),
         ))
     }
 
@@ -124,7 +125,7 @@ impl Argument {
         Self {
             position,
             binding,
-            place: ends(r#type),
+            place: telling(r#type),
             conditions,
         }
     }
@@ -146,11 +147,21 @@ impl Argument {
     }
 }
 
-/// Where tokens begin and end.
-pub(crate) fn ends(tokens: TokenStream) -> (Span, Span) {
-    let mut spans = tokens.into_iter().map(|token| token.span());
-    let first = spans.next().unwrap_or_else(Span::call_site);
-    (first, spans.last().unwrap_or(first))
+/// The last token, as in `&Pool` or `&self`, unless that is the end of something, as in `Option<Pool>`.
+fn telling(r#type: TokenStream) -> Span {
+    let mut name = None;
+    let mut last = None;
+    for token in r#type {
+        if let TokenTree::Ident(ident) = &token {
+            name = name.or(Some(ident.span()));
+        }
+        last = Some(token);
+    }
+    match last {
+        Some(TokenTree::Punct(punct)) => name.unwrap_or_else(|| punct.span()),
+        Some(token) => token.span(),
+        None => Span::call_site(),
+    }
 }
 
 /// Where a word stands among tokens.

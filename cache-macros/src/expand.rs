@@ -1,235 +1,244 @@
 //! The model as tokens, and nothing else: what an expansion looks like is read here.
 //!
-//! Local names are made in [`Names`] with mixed-site hygiene, so that no argument of the user's is captured by one of ours.
-//! Items cannot have it; the two there are, `__cache` and `__SITE`, are seen by the body but hide nothing a user would name so.
-//! Spans decide whom the compiler blames: an argument's type, the return type, a `ttl`.
+//! Every token of ours has a span from [`at`]: hygienic like that of a `macro_rules!`, so that no local of ours captures
+//! an argument of the user's, and located where the compiler should point if that part does not hold: the type of an
+//! argument, the return type. Paths are absolute, so that it does not matter what the user has in scope. Items are never
+//! hygienic: `__private` and `__SITE` stand in a block that does not contain the body.
 
 use crate::args::{Ttl, When};
-use crate::arguments::{Argument, Arguments, Binding};
-use crate::function::Function;
+use crate::arguments::{Argument, Binding};
+use crate::function::Boxed;
 use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Target};
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens as _, format_ident, quote, quote_spanned};
-use syn::{FnArg, Pat, PatIdent};
+use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::{FnArg, Signature, parse_quote};
 
-/// The expansion of `#[cached]`.
+/// Asks for a hit before there is even a future of the body; if there is none, the runtime polls that future.
 pub(crate) fn cached(model: CachedFn) -> TokenStream {
-    let names = Names::new();
-    let (call, hit, load) = (&names.call, &names.hit, &names.load);
-    let private = private(&model.frame);
-    let site = cached_site(&model);
-    let returned = &model.frame.returned;
-    let key = key_closure(&model, &names);
-    let ttl = model.ttl.as_ref().and_then(|ttl| computed_ttl(ttl, call));
-    let body = body(&model.frame, &names);
-    let (first, _) = crate::arguments::ends(returned.to_token_stream());
-    let outcome = quote_spanned! {first=> (&__cache::Returns::<#returned>::HERE).outcome() };
-    let run = quote_spanned! {first=> #call.run(#load).await };
-    let block = quote! {
-        #[allow(unused_imports)]
-        use #private::{self as __cache, ViaResult as _, ViaValue as _};
-        static __SITE: __cache::CallSite = #site;
-        let #call = match __cache::begin(&__SITE, #outcome, #key) {
-            ::core::ops::ControlFlow::Break(#hit) => return #hit,
-            ::core::ops::ControlFlow::Continue(#call) => #call,
-        };
-        #ttl
-        #body
-        #run
+    let CachedFn {
+        frame,
+        prefix,
+        ttl,
+        key,
+    } = model;
+    // One place for all that needs a value that can be cached, so that one that cannot is one error.
+    let place = at(frame.returned.span());
+    let (private, name, returned) = (frame.private(), frame.name(), &frame.returned);
+    let (new, key): (_, Vec<_>) = match &key {
+        Key::Arguments(arguments) => (quote!(new), arguments.iter().map(argument).collect()),
+        Key::Template(parts) => (quote!(with_template), parts.iter().map(part).collect()),
     };
-    function(model.frame, &block)
+    let key = closure("key", &key);
+    let prefix = prefix.map(|prefix| quote!(.prefix(#prefix)));
+    let (ttl, computed_ttl) = match ttl {
+        Some(Ttl::Constant(ttl)) => {
+            let ms = Literal::u128_unsuffixed(ttl.as_millis());
+            (Some(quote!(.ttl_ms(#ms))), None)
+        }
+        Some(Ttl::Computed(ttl)) => {
+            let set = quote_spanned!(place=> let call = call.ttl(#ttl););
+            (None, Some(set))
+        }
+        None => (None, None),
+    };
+    let body = frame.body();
+    let load = frame.pinned_load();
+    frame.with_block(quote_spanned! {place=>
+        let call = {
+            use #private::{self, ViaResult as _, ViaValue as _};
+            static __SITE: __private::CallSite = __private::CallSite::#new(
+                #name,
+                ::core::module_path!(),
+                __private::Policy::DEFAULT #prefix #ttl,
+            );
+            let outcome = (&__private::Returns::<#returned>::HERE).outcome();
+            match __private::begin(&__SITE, outcome, #key) {
+                ::core::ops::ControlFlow::Break(hit) => return hit,
+                ::core::ops::ControlFlow::Continue(call) => call,
+            }
+        };
+        #computed_ttl
+        let load = #body;
+        call.run(#load).await
+    })
 }
 
-/// The expansion of `#[cache_invalidate]`.
+/// Names what will be forgotten before the body runs, which may consume the arguments.
 pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
-    let names = Names::new();
-    let (call, load, targets) = (&names.call, &names.load, &names.targets);
-    let private = private(&model.frame);
-    let name = model.frame.function.signature.ident.to_string();
-    let when = match model.when {
+    let InvalidatingFn {
+        frame,
+        when,
+        target,
+    } = model;
+    let place = at(frame.returned.span());
+    let (private, name, returned) = (frame.private(), frame.name(), &frame.returned);
+    let when = match when {
         When::Always => quote!(Always),
         When::Ok => quote!(Ok),
         When::Before => quote!(Before),
     };
-    let named = match &model.target {
-        Target::Prefixes(prefixes) => quote! { #( #targets.prefix(#prefixes); )* },
+    let named: Vec<_> = match target {
+        Target::Prefixes(prefixes) => prefixes
+            .iter()
+            .map(|prefix| quote_spanned!(place=> targets.prefix(#prefix)))
+            .collect(),
         Target::Entry { prefix, key } => {
-            let key = template_closure(key, &names);
-            quote! { #targets.entry(#prefix, #key); }
+            let key = closure("key", &key.iter().map(part).collect::<Vec<_>>());
+            vec![quote_spanned!(place=> targets.entry(#prefix, #key))]
         }
     };
-    let returned = &model.frame.returned;
-    let body = body(&model.frame, &names);
-    let block = quote! {
-        #[allow(unused_imports)]
-        use #private::{self as __cache, SucceedsAlways as _, SucceedsIfOk as _};
-        static __SITE: __cache::InvalidateSite = __cache::InvalidateSite::new(#name, ::core::module_path!(), __cache::When::#when);
-        let #call = __cache::invalidate(&__SITE, |#targets| { #named });
-        #body
-        #call.run((&__cache::Returns::<#returned>::HERE).success(), #load).await
-    };
-    function(model.frame, &block)
+    let named = closure("targets", &named);
+    let body = frame.body();
+    let load = frame.pinned_load();
+    frame.with_block(quote_spanned! {place=>
+        let (call, success) = {
+            use #private::{self, SucceedsAlways as _, SucceedsIfOk as _};
+            static __SITE: __private::InvalidateSite = __private::InvalidateSite::new(
+                #name,
+                ::core::module_path!(),
+                __private::When::#when,
+            );
+            let call = __private::invalidate(&__SITE, #named);
+            (call, (&__private::Returns::<#returned>::HERE).success())
+        };
+        let load = #body;
+        call.run(success, #load).await
+    })
 }
 
-/// Every name an expansion gives to a local.
-struct Names {
-    call: Ident,
-    hit: Ident,
-    load: Ident,
-    key: Ident,
-    targets: Ident,
-    returned: Ident,
+/// The only hygiene of ours.
+fn at(place: Span) -> Span {
+    Span::mixed_site().located_at(place)
 }
 
-impl Names {
-    fn new() -> Self {
-        let name = |name| Ident::new(name, Span::mixed_site());
-        Self {
-            call: name("call"),
-            hit: name("hit"),
-            load: name("load"),
-            key: name("key"),
-            targets: name("targets"),
-            returned: name("returned"),
-        }
-    }
-
-    /// What an argument is called in the signature.
-    fn of(argument: &Argument) -> Ident {
-        match &argument.binding {
-            Binding::Name(name) => name.clone(),
-            Binding::Pattern(_) => {
-                format_ident!("arg{}", argument.position, span = Span::mixed_site())
-            }
+/// The identifier by which an expansion knows an argument.
+fn value(argument: &Argument) -> Ident {
+    match &argument.binding {
+        Binding::Name(name) => name.clone(),
+        Binding::Pattern(_) => {
+            format_ident!("argument_{}", argument.position, span = at(argument.place))
         }
     }
 }
 
-fn private(frame: &Frame) -> TokenStream {
-    let runtime = &frame.runtime;
-    quote!(#runtime::__private)
+/// `|key| { .. }`.
+fn closure(name: &str, statements: &[TokenStream]) -> TokenStream {
+    let name = Ident::new(name, Span::mixed_site());
+    match statements {
+        [] => quote!(|_| {}),
+        [only] if !has_attributes(only) => quote!(|#name| #only),
+        several => quote!(|#name| { #(#several;)* }),
+    }
 }
 
-fn cached_site(model: &CachedFn) -> TokenStream {
-    let name = model.frame.function.signature.ident.to_string();
-    let constructor = match model.key {
-        Key::Arguments(_) => quote!(new),
-        Key::Template(_) => quote!(with_template),
-    };
-    let prefix = model.prefix.as_ref().map(|prefix| quote!(.prefix(#prefix)));
-    let ttl = match &model.ttl {
-        Some(Ttl::Constant(ttl)) => {
-            let ms = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-            Some(quote!(.ttl_ms(#ms)))
-        }
-        Some(Ttl::Computed(_)) | None => None,
-    };
-    quote!(__cache::CallSite::#constructor(#name, ::core::module_path!(), __cache::Policy::DEFAULT #prefix #ttl))
+fn has_attributes(statement: &TokenStream) -> bool {
+    let first = statement.clone().into_iter().next();
+    matches!(first, Some(TokenTree::Punct(punct)) if punct.as_char() == '#')
 }
 
-fn computed_ttl(ttl: &Ttl, call: &Ident) -> Option<TokenStream> {
-    match ttl {
-        Ttl::Constant(_) => None,
-        Ttl::Computed(expression) => {
-            let (first, _) = crate::arguments::ends(expression.to_token_stream());
-            Some(quote_spanned! {first=> let #call = #call.ttl(#expression); })
+/// `key.arg(&id)` at the argument's type, so that this is underlined if it cannot be part of a key.
+fn argument(argument: &Argument) -> TokenStream {
+    let (place, conditions) = (argument.place, &argument.conditions);
+    let mut value = value(argument);
+    value.set_span(value.span().located_at(place));
+    let unused = value.to_string().starts_with('_');
+    let unused = unused.then(|| quote!(#[allow(clippy::used_underscore_binding)]));
+    let reference = quote_spanned!(place=> &#value);
+    quote_spanned!(at(place)=> #(#conditions)* #unused key.arg(#reference))
+}
+
+/// `key.text(":profile")` or `key.hole(&user.id)`, at the template.
+fn part(part: &Part) -> TokenStream {
+    match part {
+        Part::Text(text) => quote_spanned!(Span::mixed_site()=> key.text(#text)),
+        Part::Value(value, fields) => {
+            quote_spanned!(at(value.span())=> key.hole(&#value #(.#fields)*))
         }
     }
 }
 
-fn key_closure(model: &CachedFn, names: &Names) -> TokenStream {
-    match &model.key {
-        Key::Template(parts) => template_closure(parts, names),
-        Key::Arguments(arguments) if arguments.is_empty() => quote!(|_| {}),
-        Key::Arguments(arguments) => {
-            let key = &names.key;
-            let mut parts = arguments.iter().map(|argument| {
-                let name = Names::of(argument);
-                let conditions = &argument.conditions;
-                let part = quote_spanned! {argument.place.0=> #key.arg(&#name) };
-                quote! { #(#conditions)* #part }
-            });
-            match (arguments.as_slice(), parts.next()) {
-                ([one], Some(part)) if one.conditions.is_empty() => quote! { |#key| #part },
-                (_, first) => {
-                    let parts = first.into_iter().chain(parts);
-                    quote! { |#key| { #(#parts;)* } }
+impl Frame {
+    fn name(&self) -> String {
+        self.function.signature.ident.unraw().to_string()
+    }
+
+    /// What expansions may name of the runtime.
+    fn private(&self) -> TokenStream {
+        let place = at(self.returned.span());
+        match &self.runtime {
+            Some(path) => quote_spanned!(place=> #path::__private),
+            None => quote_spanned!(place=> ::cache_runtime::__private),
+        }
+    }
+
+    /// The body as a future. Its first statement, which never runs, settles the type of every `return` and `?` after it;
+    /// so a mistake there is one error, where it was made.
+    fn body(&self) -> TokenStream {
+        let returned = &self.returned;
+        let block = &self.function.body.block;
+        let taken_apart = self.arguments.iter().filter_map(take_apart);
+        quote_spanned! {at(returned.span())=>
+            async move {
+                if false {
+                    return ::core::option::Option::<#returned>::None.unwrap();
                 }
+                #(#taken_apart)*
+                let returned: #returned = #block;
+                #[allow(unreachable_code)]
+                returned
             }
         }
     }
-}
 
-fn template_closure(parts: &[Part], names: &Names) -> TokenStream {
-    let key = &names.key;
-    let parts = parts.iter().map(|part| match part {
-        Part::Text(text) => quote! { #key.text(#text); },
-        Part::Value(argument, fields) => quote! { #key.hole(&#argument #(.#fields)*); },
-    });
-    quote! { |#key| { #(#parts)* } }
-}
-
-/// `let load = pin!(async move { .. })`: the body, whose type is fixed first, so that a wrong one is reported where it is written.
-fn body(frame: &Frame, names: &Names) -> TokenStream {
-    let (load, value) = (&names.load, &names.returned);
-    let returned = &frame.returned;
-    let unpack = frame
-        .arguments
-        .iter()
-        .filter_map(|argument| match &argument.binding {
-            Binding::Name(_) => None,
-            Binding::Pattern(pattern) => {
-                let (name, conditions) = (Names::of(argument), &argument.conditions);
-                Some(quote! { #(#conditions)* let #pattern = #name; })
-            }
-        });
-    let block = &frame.function.body.block;
-    quote! {
-        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::let_unit_value)]
-        let #load = ::core::pin::pin!(async move {
-            if let ::core::option::Option::Some(#value) = ::core::option::Option::None::<#returned> {
-                return #value;
-            }
-            #(#unpack)*
-            let #value: #returned = #block;
-            #value
-        });
+    /// `pin!(load)` as if the user had written it: only there does clippy forgive the `unsafe` in `pin!`, and not complain
+    /// about `Deserialize` for a type with such methods.
+    fn pinned_load(&self) -> TokenStream {
+        let place = self.returned.span();
+        let load = Ident::new("load", at(place));
+        quote_spanned!(place=> ::core::pin::pin!(#load))
     }
-}
 
-/// The function as it was, with another block.
-fn function(frame: Frame, block: &TokenStream) -> TokenStream {
-    let Function {
-        attributes,
-        visibility,
-        mut signature,
-        body,
-    } = frame.function;
-    name_patterns(&mut signature.inputs, &frame.arguments);
-    let inner = &body.attributes;
-    match &body.boxed {
-        Some(boxed) => {
-            let pin = &boxed.pin;
-            quote! { #(#attributes)* #visibility #signature { #pin(async move { #block }) } }
+    /// The function, with another block.
+    fn with_block(&self, statements: TokenStream) -> TokenStream {
+        let function = &self.function;
+        let (attributes, visibility) = (&function.attributes, &function.visibility);
+        let signature = self.signature();
+        let inner_attributes = &function.body.attributes;
+        let statements = match &function.body.boxed {
+            Some(Boxed { pin, .. }) => quote!(#pin(async move { #statements })),
+            None => statements,
+        };
+        quote! {
+            #(#attributes)*
+            #visibility #signature {
+                #(#inner_attributes)*
+                #statements
+            }
         }
-        None => quote! { #(#attributes)* #visibility #signature { #(#inner)* #block } },
+    }
+
+    /// The signature, in which every argument has a name.
+    fn signature(&self) -> Signature {
+        let mut signature = self.function.signature.clone();
+        for (input, argument) in signature.inputs.iter_mut().zip(self.arguments.iter()) {
+            if let (FnArg::Typed(typed), Binding::Pattern(_)) = (input, &argument.binding) {
+                let name = value(argument);
+                *typed.pat = parse_quote!(#name);
+            }
+        }
+        signature
     }
 }
 
-/// Arguments that are taken apart get a name in the signature.
-fn name_patterns(
-    inputs: &mut syn::punctuated::Punctuated<FnArg, syn::Token![,]>,
-    arguments: &Arguments,
-) {
-    for (input, argument) in inputs.iter_mut().zip(arguments.iter()) {
-        if let (FnArg::Typed(typed), Binding::Pattern(_)) = (input, &argument.binding) {
-            *typed.pat = Pat::Ident(PatIdent {
-                attrs: Vec::new(),
-                by_ref: None,
-                mutability: None,
-                ident: Names::of(argument),
-                subpat: None,
-            });
+/// `let (a, b) = argument_0;`
+fn take_apart(argument: &Argument) -> Option<TokenStream> {
+    match &argument.binding {
+        Binding::Name(_) => None,
+        Binding::Pattern(pattern) => {
+            let (conditions, value) = (&argument.conditions, value(argument));
+            Some(quote!(#(#conditions)* let #pattern = #value;))
         }
     }
 }

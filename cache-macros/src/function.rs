@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use syn::parse::{ParseStream, Parser};
 use syn::{
     Attribute, Error, GenericArgument, Path, PathArguments, Result, ReturnType, Signature, Token,
-    Type, TypeParamBound, Visibility, parse_quote,
+    Type, TypeParamBound, Visibility, parse_quote_spanned,
 };
 
 /// A function as it was written.
@@ -51,7 +51,7 @@ impl Function {
                     format!("this `fn` has no body; put `#[{attribute}]` on the one in the `impl`");
                 return Err(Error::new(end.span, message));
             }
-            let body = body(&signature, &input.parse()?)?;
+            let body = body(&signature, &braces(input)?)?;
             Ok(Self {
                 attributes,
                 visibility,
@@ -67,12 +67,25 @@ impl Function {
         match (&self.body.boxed, &self.signature.output) {
             (Some(boxed), _) => boxed.output.clone(),
             (None, ReturnType::Type(_, returned)) => (**returned).clone(),
-            (None, ReturnType::Default) => parse_quote!(()),
+            (None, ReturnType::Default) => {
+                parse_quote_spanned!(self.signature.ident.span()=> ())
+            }
         }
     }
 
     pub(crate) fn is_async(&self) -> bool {
         self.signature.asyncness.is_some() || self.body.boxed.is_some()
+    }
+}
+
+/// The braces and what they hold, without the invisible group that a `macro_rules!` variable puts around them.
+fn braces(input: ParseStream<'_>) -> Result<Group> {
+    match input.parse()? {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+            braces.parse2(group.stream())
+        }
+        TokenTree::Group(group) => Ok(group),
+        other => Err(Error::new(other.span(), "expected the body of a function")),
     }
 }
 
@@ -120,7 +133,7 @@ fn boxed(signature: &Signature, body: TokenStream) -> Option<(Boxed, Group)> {
 
 /// `R` of `Pin<Box<dyn Future<Output = R> + ..>>`.
 fn future_output(returned: &Type) -> Option<&Type> {
-    let Type::TraitObject(object) = only_argument(only_argument(returned, "Pin")?, "Box")? else {
+    let Type::TraitObject(object) = first_argument(first_argument(returned, "Pin")?, "Box")? else {
         return None;
     };
     let future = object.bounds.iter().find_map(|bound| match bound {
@@ -133,8 +146,8 @@ fn future_output(returned: &Type) -> Option<&Type> {
     })
 }
 
-/// `T` of `Name<T>`.
-fn only_argument<'a>(outer: &'a Type, name: &str) -> Option<&'a Type> {
+/// `T` of `Name<T, ..>`.
+pub(crate) fn first_argument<'a>(outer: &'a Type, name: &str) -> Option<&'a Type> {
     let Type::Path(outer) = outer else {
         return None;
     };

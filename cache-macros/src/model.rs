@@ -3,12 +3,12 @@
 use crate::args::{CachedArgs, InvalidateArgs, Options as _, Prefixes, Slot, Ttl, When};
 use crate::arguments::{Argument, Arguments};
 use crate::errors::Errors;
-use crate::function::Function;
+use crate::function::{Function, first_argument};
 use crate::template::{Piece, Template};
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote};
+use quote::ToTokens;
 use syn::spanned::Spanned;
-use syn::{Error, Ident, Member, Path, Result, ReturnType, Type};
+use syn::{Error, Ident, Member, Path, Result, ReturnType, Type, TypeReference};
 
 /// A function whose results are kept.
 pub(crate) struct CachedFn {
@@ -30,8 +30,8 @@ pub(crate) struct Frame {
     pub(crate) function: Function,
     pub(crate) arguments: Arguments,
     pub(crate) returned: Type,
-    /// Where the runtime is.
-    pub(crate) runtime: TokenStream,
+    /// Where the runtime is, if not where it is installed.
+    pub(crate) runtime: Option<Path>,
 }
 
 pub(crate) enum Key {
@@ -156,15 +156,11 @@ impl Frame {
                 format!("{what} must have a type with a name; write it in place of `impl ..`");
             errors.push(Error::new(place, message));
         }
-        let runtime = match runtime {
-            Some(path) => path.value.to_token_stream(),
-            None => quote!(::cache_runtime),
-        };
         Self {
             function,
             arguments,
             returned,
-            runtime,
+            runtime: runtime.map(|path| path.value),
         }
     }
 
@@ -180,7 +176,10 @@ impl Frame {
                         .arguments
                         .find(&hole.argument, "a hole names an argument");
                     if let Some(argument) = errors.keep(found) {
-                        parts.push(Part::Value(argument.clone(), hole.fields));
+                        // It resolves where the argument does, and an error in it underlines the template.
+                        let mut value = argument.clone();
+                        value.set_span(argument.span().located_at(hole.argument.span()));
+                        parts.push(Part::Value(value, hole.fields));
                     }
                 }
             }
@@ -215,19 +214,50 @@ fn returns_something(function: &Function) -> Result<()> {
 }
 
 fn is_owned(returned: &Type) -> Result<()> {
-    let Type::Reference(reference) = returned else {
+    let Some(reference) = borrowed(returned) else {
         return Ok(());
     };
-    let written = reference.elem.to_token_stream().to_string();
-    let owned = match written.as_str() {
-        "str" => "String".to_owned(),
-        _ => written.clone(),
+    let borrowed = spell(&reference.elem);
+    let owned = match &*reference.elem {
+        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
+        Type::Slice(slice) => format!("Vec<{}>", spell(&slice.elem)),
+        _ => borrowed.clone(),
     };
-    let message = format!("a cached value must be owned; return `{owned}` instead of `&{written}`");
-    Err(Error::new(returned.span(), message))
+    let message =
+        format!("a cached value must be owned; return `{owned}` instead of `&{borrowed}`");
+    Err(Error::new_spanned(reference, message))
+}
+
+/// The reference in a type, as far as is seen without knowing types; the compiler finds the others, but says less.
+fn borrowed(returned: &Type) -> Option<&TypeReference> {
+    match returned {
+        Type::Reference(reference) => Some(reference),
+        Type::Tuple(tuple) => tuple.elems.iter().find_map(borrowed),
+        _ => ["Option", "Result", "Vec"]
+            .into_iter()
+            .find_map(|name| first_argument(returned, name))
+            .and_then(borrowed),
+    }
+}
+
+/// A type as people write it.
+fn spell(r#type: &Type) -> String {
+    let tokens = r#type.to_token_stream().to_string();
+    [
+        (" :: ", "::"),
+        (" < ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        ("& ", "&"),
+    ]
+    .into_iter()
+    .fold(tokens, |text, (spaced, tight)| text.replace(spaced, tight))
 }
 
 /// Where `impl ..` stands in a type.
 fn opaque(returned: &Type) -> Option<Span> {
     crate::arguments::mentions(returned.to_token_stream(), "impl")
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::{env, fs};
 
 use proc_macro2::TokenStream;
 
+use crate::errors;
 use crate::model::{CachedFn, InvalidatingFn};
 
 fn cached(attribute: &str, item: &str) -> TokenStream {
@@ -103,4 +104,22 @@ fn one_entry_is_invalidated_by_its_template() {
             item,
         ),
     );
+}
+
+#[test]
+fn arguments_without_a_name_get_one() {
+    let item = "async fn area(Point { x, y }: Point, _: Unit, #[cfg(unix)] (a, b): (i32, i32), _seed: u64) -> i32 { x * y + a * b }";
+    check("patterns", cached("", item));
+}
+
+#[test]
+fn a_mistake_leaves_the_function_unchanged() {
+    let item: TokenStream = "pub fn load(db: &Db, id: u64) -> u64 { id }"
+        .parse()
+        .unwrap();
+    let attribute = "tll = 60, skip(dbb)".parse().unwrap();
+    let expansion = errors::or_unchanged(item, |item| {
+        CachedFn::new(attribute, item).map(crate::expand::cached)
+    });
+    check("mistakes", expansion);
 }

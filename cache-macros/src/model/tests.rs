@@ -1,0 +1,444 @@
+//! Every mistake and what is said about it; where it is underlined is told by `tests/ui`.
+
+use super::{CachedFn, InvalidatingFn};
+use proc_macro2::TokenStream;
+use syn::Result;
+
+/// The mistakes in `#[cached(attribute)] item`.
+#[track_caller]
+fn check(attribute: &str, item: &str, messages: &[&str]) {
+    compare(
+        |attribute, item| CachedFn::new(attribute, item).map(drop),
+        attribute,
+        item,
+        messages,
+    );
+}
+
+/// The mistakes in `#[cache_invalidate(attribute)] item`.
+#[track_caller]
+fn check_invalidate(attribute: &str, item: &str, messages: &[&str]) {
+    compare(
+        |attribute, item| InvalidatingFn::new(attribute, item).map(drop),
+        attribute,
+        item,
+        messages,
+    );
+}
+
+#[track_caller]
+fn compare(
+    model: fn(TokenStream, TokenStream) -> Result<()>,
+    attribute: &str,
+    item: &str,
+    messages: &[&str],
+) {
+    let error = model(attribute.parse().unwrap(), item.parse().unwrap()).expect_err("a mistake");
+    let found: Vec<String> = error.into_iter().map(|error| error.to_string()).collect();
+    assert_eq!(found, messages);
+}
+
+/// A function without a mistake.
+const LOAD: &str = "async fn load(db: &Db, id: u64) -> User { db.load(id).await }";
+
+// --- options --------------------------------------------------------------------------------
+
+#[test]
+fn an_unknown_option_names_the_nearest_or_all() {
+    check(
+        "tll = 60",
+        LOAD,
+        &["`tll` is not an option of `#[cached]`; did you mean `ttl`?"],
+    );
+    check(
+        "prefx = \"a\"",
+        LOAD,
+        &["`prefx` is not an option of `#[cached]`; did you mean `prefix`?"],
+    );
+    check(
+        "timeout = 60",
+        LOAD,
+        &[
+            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip` and `crate`",
+        ],
+    );
+    check_invalidate(
+        "prefix = \"a\", ttl = 5",
+        LOAD,
+        &[
+            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `when` and `crate`",
+        ],
+    );
+}
+
+#[test]
+fn an_option_is_given_once() {
+    check(
+        "ttl = 1, ttl = 2",
+        LOAD,
+        &["`ttl` was given before; remove one of the two"],
+    );
+    check(
+        "skip(db), skip(id)",
+        LOAD,
+        &["`skip` was given before; remove one of the two"],
+    );
+    check(
+        "crate = a, crate = b",
+        LOAD,
+        &["`crate` was given before; remove one of the two"],
+    );
+    check_invalidate(
+        "prefix = \"a\", prefix = \"b\"",
+        LOAD,
+        &["`prefix` was given before; remove one of the two"],
+    );
+}
+
+#[test]
+fn an_option_has_its_form() {
+    check("ttl", LOAD, &["`ttl` takes a value; write `ttl = ..`"]);
+    check("ttl(60)", LOAD, &["`ttl` takes a value; write `ttl = ..`"]);
+    check(
+        "skip",
+        LOAD,
+        &["`skip` takes names of arguments; write `skip(..)`"],
+    );
+    check(
+        "skip = db",
+        LOAD,
+        &["`skip` takes names of arguments; write `skip(..)`"],
+    );
+    check(
+        "skip()",
+        LOAD,
+        &["`skip` takes names of arguments; write `skip(..)`"],
+    );
+    check(
+        "ttl = 60 prefix = \"a\"",
+        LOAD,
+        &["two options need a `,` between them"],
+    );
+    check(
+        "60",
+        LOAD,
+        &["an option starts with its name, one of `ttl`, `prefix`, `key`, `skip` and `crate`"],
+    );
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once() {
+    check(
+        "ttl = 0, prefx = \"user\", key = \"\", skip(dbb)",
+        "fn load(db: &Db) -> impl Into<User> {}",
+        &[
+            "`ttl = 0` would cache nothing; remove the attribute or give a positive duration",
+            "`prefx` is not an option of `#[cached]`; did you mean `prefix`?",
+            "an empty `key` is one entry for everything; name an argument in it, such as `{id}`",
+            "a cached function must be `async`; add `async`, or use `cache.get_or_set(..)` inside it",
+            "a cached value must have a type with a name; write it in place of `impl ..`",
+            "`dbb` is not an argument of this function; did you mean `db`?",
+        ],
+    );
+}
+
+// --- ttl ------------------------------------------------------------------------------------
+
+#[test]
+fn a_ttl_is_positive() {
+    let zero = "`ttl = 0` would cache nothing; remove the attribute or give a positive duration";
+    check("ttl = 0", LOAD, &[zero]);
+    check("ttl = \"0s\"", LOAD, &[zero]);
+    check("ttl = \"0d 0ms\"", LOAD, &[zero]);
+    check(
+        "ttl = -1",
+        LOAD,
+        &["`ttl` must be positive; write `ttl = 60` or `ttl = \"250ms\"`"],
+    );
+}
+
+#[test]
+fn a_ttl_is_whole_seconds_or_a_duration() {
+    let form = "`ttl` takes whole seconds or a duration; write `ttl = 60` or `ttl = \"250ms\"`";
+    check("ttl = 1.5", LOAD, &[form]);
+    check("ttl = true", LOAD, &[form]);
+    check(
+        "ttl = 60s",
+        LOAD,
+        &["`60s` is not a number of seconds; write it in quotes: `ttl = \"60s\"`"],
+    );
+    check(
+        "ttl = 99999999999999999999",
+        LOAD,
+        &["`99999999999999999999` is longer than can be counted; give a shorter duration"],
+    );
+    check(
+        "ttl = \"300\"",
+        LOAD,
+        &["`300` has no unit; write `\"300s\"`, or `300` without quotes for seconds"],
+    );
+}
+
+// --- prefix and key -------------------------------------------------------------------------
+
+#[test]
+fn a_prefix_consists_of_levels() {
+    check(
+        "prefix = \"\"",
+        LOAD,
+        &["an empty `prefix` groups nothing; name one, such as `\"user\"`"],
+    );
+    for prefix in ["user:", ":user", "video::meta"] {
+        let message = format!(
+            "`{prefix}` has an empty level; write one `:` between two levels, such as `\"video:meta\"`"
+        );
+        check(&format!("prefix = \"{prefix}\""), LOAD, &[&message]);
+    }
+    check(
+        &format!("prefix = \"{}\"", ["a"; 17].join(":")),
+        LOAD,
+        &["a prefix has at most 16 levels, or it could not be invalidated; shorten it"],
+    );
+    check(
+        "prefix = USER",
+        LOAD,
+        &["`prefix` takes a string literal; write `prefix = \"user\"`"],
+    );
+    check(
+        "prefix = [\"a\", \"b\"]",
+        LOAD,
+        &["`prefix` takes a string literal; write `prefix = \"user\"`"],
+    );
+}
+
+#[test]
+fn a_prefix_has_no_characters_with_a_meaning() {
+    for (prefix, character) in [
+        ("my user", " "),
+        ("a*", "*"),
+        ("{a}", "{"),
+        ("a%", "%"),
+        ("a\\t", "\\t"),
+        ("it's", "\\'"),
+    ] {
+        let message = format!(
+            "`{character}` cannot stand in a prefix; use letters, digits, `-`, `_` or `.`, and `:` between levels"
+        );
+        check(&format!("prefix = \"{prefix}\""), LOAD, &[&message]);
+    }
+    check(
+        "prefix = \"gen@a\"",
+        LOAD,
+        &["prefixes that start with `gen@` belong to the runtime; choose another"],
+    );
+    check(
+        "prefix = \"lease@a\"",
+        LOAD,
+        &["prefixes that start with `lease@` belong to the runtime; choose another"],
+    );
+}
+
+#[test]
+fn a_hole_names_an_argument() {
+    check(
+        "key = \"{idd}\"",
+        LOAD,
+        &["`idd` is not an argument of this function; did you mean `id`?"],
+    );
+    check(
+        "key = \"{user}\"",
+        LOAD,
+        &[
+            "`user` is not an argument of this function; a hole names an argument, here `db` and `id`",
+        ],
+    );
+    check(
+        "key = \"{self.id}\"",
+        LOAD,
+        &[
+            "`self` is not an argument of this function; a hole names an argument, here `db` and `id`",
+        ],
+    );
+    check(
+        "key = \"{a}:{b}\"",
+        "async fn f() -> u8 { 1 }",
+        &[
+            "`a` is not an argument of this function; it has none, and a hole names an argument",
+            "`b` is not an argument of this function; it has none, and a hole names an argument",
+        ],
+    );
+    check(
+        "key = \"{a}\"",
+        "async fn f((a, b): (u8, u8)) -> u8 { a + b }",
+        &["`a` is part of a pattern; name the whole argument, and take it apart in the body"],
+    );
+    check(
+        "key = id",
+        LOAD,
+        &["`key` takes a string literal; write `key = \"{id}:profile\"`"],
+    );
+}
+
+#[test]
+fn skip_names_arguments() {
+    check(
+        "skip(dbb)",
+        LOAD,
+        &["`dbb` is not an argument of this function; did you mean `db`?"],
+    );
+    check(
+        "skip(pool)",
+        LOAD,
+        &[
+            "`pool` is not an argument of this function; `skip` takes names of arguments, here `db` and `id`",
+        ],
+    );
+    check(
+        "skip(self)",
+        LOAD,
+        &[
+            "`self` is not an argument of this function; `skip` takes names of arguments, here `db` and `id`",
+        ],
+    );
+    check(
+        "key = \"{id}\", skip(db)",
+        LOAD,
+        &["`skip` has no effect with `key`; remove it"],
+    );
+}
+
+// --- the function ---------------------------------------------------------------------------
+
+#[test]
+fn only_an_async_fn_is_cached() {
+    check(
+        "ttl = 0",
+        "struct User { id: u64 }",
+        &["`#[cached]` goes on an `async fn`; move it to one"],
+    );
+    check(
+        "",
+        "const N: u8 = 1;",
+        &["`#[cached]` goes on an `async fn`; move it to one"],
+    );
+    check_invalidate(
+        "",
+        "mod users {}",
+        &["`#[cache_invalidate]` goes on an `async fn`; move it to one"],
+    );
+    check(
+        "",
+        "fn f() -> u8 { 1 }",
+        &[
+            "a cached function must be `async`; add `async`, or use `cache.get_or_set(..)` inside it",
+        ],
+    );
+    check_invalidate(
+        "prefix = \"a\"",
+        "fn f() {}",
+        &[
+            "an invalidating function must be `async`; add `async`, or use `cache.invalidate_prefix(..)` inside it",
+        ],
+    );
+    check(
+        "",
+        "async fn f(&self) -> u8;",
+        &["this `fn` has no body; put `#[cached]` on the one in the `impl`"],
+    );
+}
+
+#[test]
+fn a_cached_function_returns_something() {
+    let nothing =
+        "this function returns nothing that could be cached; return a value, or remove `#[cached]`";
+    check("", "async fn f() {}", &[nothing]);
+    check("", "async fn f() -> () {}", &[nothing]);
+}
+
+#[test]
+fn a_cached_value_is_owned() {
+    for (borrowed, owned) in [
+        ("str", "String"),
+        ("[u8]", "Vec<u8>"),
+        ("User", "User"),
+        ("Vec<db::Row>", "Vec<db::Row>"),
+    ] {
+        let message =
+            format!("a cached value must be owned; return `{owned}` instead of `&{borrowed}`");
+        for returned in [
+            "&{}",
+            "&'static {}",
+            "Option<&{}>",
+            "Result<Vec<&'a {}>, &'a str>",
+            "(u8, &{})",
+        ] {
+            let returned = returned.replace("{}", borrowed);
+            check(
+                "",
+                &format!("async fn f<'a>(a: &'a A) -> {returned} {{ a.b() }}"),
+                &[&message],
+            );
+        }
+    }
+}
+
+#[test]
+fn a_returned_type_has_a_name() {
+    check(
+        "",
+        "async fn f() -> Result<impl Into<u8>, ()> { Ok(1) }",
+        &["a cached value must have a type with a name; write it in place of `impl ..`"],
+    );
+    check_invalidate(
+        "prefix = \"a\"",
+        "async fn f() -> impl Into<u8> { 1 }",
+        &[
+            "what an invalidating function returns must have a type with a name; write it in place of `impl ..`",
+        ],
+    );
+}
+
+// --- invalidation ---------------------------------------------------------------------------
+
+#[test]
+fn something_is_named_to_invalidate() {
+    let nothing = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`";
+    check_invalidate("", LOAD, &[nothing]);
+    check_invalidate("key = \"{id}\"", LOAD, &[nothing]);
+    check_invalidate(
+        "prefix = []",
+        LOAD,
+        &["no prefix would invalidate nothing; name one, such as `\"user\"`"],
+    );
+    check_invalidate(
+        "prefix = [USER]",
+        LOAD,
+        &[
+            "`prefix` takes a string literal; write `prefix = \"user\"` or `prefix = [\"user\", \"stats\"]`",
+        ],
+    );
+    check_invalidate(
+        "prefix = [\"a\", \"b\"], key = \"{id}\"",
+        LOAD,
+        &["`key` names one entry under one prefix; give a single `prefix`"],
+    );
+}
+
+#[test]
+fn an_invalidation_has_one_of_three_times() {
+    check_invalidate(
+        "prefix = \"a\", when = \"befor\"",
+        LOAD,
+        &["`befor` is no time to invalidate at; did you mean `before`?"],
+    );
+    check_invalidate(
+        "prefix = \"a\", when = \"success\"",
+        LOAD,
+        &["`success` is no time to invalidate at; use `always`, `ok` or `before`"],
+    );
+    check_invalidate(
+        "prefix = \"a\", when = Ok",
+        LOAD,
+        &["`when` takes a string literal; write `when = \"ok\"`"],
+    );
+}

@@ -1,0 +1,133 @@
+//! Every option in every form.
+#![deny(warnings)]
+
+use cache_runtime::{cache_invalidate, cached};
+use serde::Serialize;
+use std::time::Duration;
+
+#[derive(Serialize)]
+struct User {
+    id: u64,
+    r#type: &'static str,
+    place: (u8, Place),
+}
+
+#[derive(Serialize)]
+struct Place {
+    city: String,
+}
+
+/// Cannot be part of a key.
+struct Db;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+#[cached()]
+async fn nothing(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = 60, prefix = "user:meta", skip(db))]
+async fn literal(db: &Db, id: u64) -> u64 {
+    let _ = db;
+    id
+}
+
+#[cached(ttl = "1d 12h 30m 15s 250ms")]
+async fn text(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = DAY)]
+async fn constant(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = if user.id == 0 { DAY } else { Duration::from_secs(*seconds) })]
+async fn computed(user: User, seconds: &u64) -> u64 {
+    drop(user);
+    *seconds
+}
+
+#[cached(prefix = "user", key = "{user.id}:{user.type_}:{user.place.1.city}")]
+async fn fields(user: &Flat) -> u64 {
+    user.id
+}
+
+struct Flat {
+    id: u64,
+    type_: &'static str,
+    place: (u8, Place),
+}
+
+#[cached(prefix = "user", key = "{user.r#type}:{user.place.0}:{r#type}:{type}")]
+async fn keywords(user: &User, r#type: u8) -> u64 {
+    user.id + u64::from(r#type)
+}
+
+#[cached(prefix = "user", key = "all")]
+async fn one_entry(db: &Db) -> u64 {
+    let _ = db;
+    1
+}
+
+#[cache_invalidate(prefix = "user")]
+async fn one_prefix(id: u64) {
+    let _ = id;
+}
+
+#[cache_invalidate(prefix = ["user", "stats:daily"], when = "ok")]
+async fn several(id: u64) -> Result<u64, String> {
+    Ok(id)
+}
+
+#[cache_invalidate(prefix = "user", key = "{user.id}:profile", when = "before")]
+async fn entry(user: User) -> User {
+    user
+}
+
+#[cache_invalidate(prefix = "user", when = "always")]
+async fn always() -> impl_free::Unit {
+    impl_free::Unit
+}
+
+mod impl_free {
+    pub struct Unit;
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let place = || {
+        (
+            1,
+            Place {
+                city: "Rome".into(),
+            },
+        )
+    };
+    let user = || User {
+        id: 7,
+        r#type: "guest",
+        place: place(),
+    };
+    assert_eq!(nothing(1).await, 1);
+    assert_eq!(literal(&Db, 1).await, 1);
+    assert_eq!(text(1).await, 1);
+    assert_eq!(constant(1).await, 1);
+    assert_eq!(computed(user(), &5).await, 5);
+    assert_eq!(
+        fields(&Flat {
+            id: 7,
+            type_: "guest",
+            place: place()
+        })
+        .await,
+        7
+    );
+    assert_eq!(keywords(&user(), 1).await, 8);
+    assert_eq!(one_entry(&Db).await, 1);
+    one_prefix(1).await;
+    assert_eq!(several(1).await, Ok(1));
+    assert_eq!(entry(user()).await.place.1.city, "Rome");
+    always().await;
+}
