@@ -237,6 +237,153 @@ async fn keys_in_redis_are_readable() {
     );
 }
 
+mod alone {
+    #[cache_runtime::cached(ttl = 300, prefix = "video")]
+    pub(super) async fn get_video(id: u64) -> u64 {
+        id
+    }
+}
+
+#[tokio::test]
+async fn a_scan_for_a_prefix_lists_its_entries_and_nothing_else() {
+    let server = RedisServer::start();
+    let cache = on(&server).await;
+    for id in [42, 7] {
+        with_cache(cache.clone(), alone::get_video(id)).await;
+    }
+
+    let answer = server.cli(&["SCAN", "0", "MATCH", "video:*", "COUNT", "1000"]);
+
+    assert!(answer.contains("video:get_video:42"), "{answer}");
+    assert_eq!(
+        server.keys("video:*"),
+        ["video:get_video:42", "video:get_video:7"]
+    );
+    let ttl: u64 = server.cli(&["TTL", "video:get_video:42"]).parse().unwrap();
+    assert!((290..=300).contains(&ttl), "{ttl}");
+}
+
+#[tokio::test]
+async fn large_values_come_back_whole() {
+    let server = RedisServer::start();
+    for cache in tiers(&server).await {
+        let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(64 << 10).collect();
+        let text: String = "äß€𝄞".chars().cycle().take(64 << 10).collect();
+
+        cache.set("large:bytes", &bytes, None).await.unwrap();
+        cache.set("large:text", &text, None).await.unwrap();
+
+        assert_eq!(cache.get("large:bytes").await.unwrap(), Some(bytes));
+        assert_eq!(cache.get("large:text").await.unwrap(), Some(text));
+    }
+}
+
+#[tokio::test]
+async fn the_number_of_entries_in_process_is_bounded() {
+    let cache = Cache::builder().max_entries(100).open().await.unwrap();
+
+    for number in 0..1_000_u64 {
+        let key = format!("entry:{number}");
+        cache.set(&key, &number, None).await.unwrap();
+    }
+
+    let within = async || cache.stats().entries <= 100;
+    wait_until_async(within, "at most 100 entries are left").await;
+    assert!(cache.stats().entries > 0, "nothing was kept at all");
+}
+
+#[tokio::test]
+async fn the_memory_of_entries_in_process_is_bounded() {
+    const LIMIT: u64 = 1 << 20;
+    let cache = Cache::builder().memory_limit(LIMIT).open().await.unwrap();
+    let value = vec![7_u8; 16 << 10];
+
+    for number in 0..10 * LIMIT / (16 << 10) {
+        let key = format!("entry:{number}");
+        cache.set(&key, &value, None).await.unwrap();
+    }
+
+    let within = async || {
+        let stats = cache.stats();
+        stats.bytes <= LIMIT && stats.entries <= LIMIT / (16 << 10)
+    };
+    wait_until_async(within, "no more than the limit is held").await;
+    assert!(cache.stats().entries > 0, "nothing was kept at all");
+}
+
+/// Played by a process of its own, because the environment belongs to the whole process.
+#[tokio::test]
+async fn the_process_with_an_environment() {
+    let Ok(expected) = std::env::var("EXPECTED_OF_FROM_ENV") else {
+        return;
+    };
+    match Cache::from_env().await {
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+        Ok(cache) => {
+            assert_eq!(format!("{:?}", cache.mode()), expected);
+            with_cache(cache.clone(), alone::get_video(1)).await;
+            let stored = cache.exists("video:get_video:1").await.unwrap();
+            assert_eq!(stored, cache.mode() != Mode::Disabled);
+            // Nothing was installed, so the default cache is one from the environment as well.
+            assert_eq!(cache_runtime::cache().mode(), cache.mode());
+        }
+    }
+}
+
+/// Runs `the_process_with_an_environment` in this environment.
+fn check_environment(variables: &[(&str, &str)], expected: &str) {
+    let mut process = std::process::Command::new(std::env::current_exe().unwrap());
+    process.args(["the_process_with_an_environment", "--exact"]);
+    for (name, _) in std::env::vars() {
+        if ["REDIS_", "CACHE_"]
+            .iter()
+            .any(|ours| name.starts_with(ours))
+        {
+            process.env_remove(name);
+        }
+    }
+    process.envs(variables.iter().copied());
+    let output = process.env("EXPECTED_OF_FROM_ENV", expected).output();
+    let output = output.unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && told.contains("1 passed"),
+        "{variables:?}: {told}"
+    );
+}
+
+#[tokio::test]
+async fn the_environment_sets_up_a_cache_and_a_malformed_variable_is_named() {
+    let server = RedisServer::start();
+    let port = server.port().to_string();
+
+    check_environment(&[], "Memory");
+    check_environment(
+        &[("REDIS_URL", &server.url()), ("CACHE_KEY_PREFIX", "myapp")],
+        "Redis",
+    );
+    check_environment(
+        &[("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", &port)],
+        "Redis",
+    );
+    check_environment(&[("CACHE_ENABLED", "false")], "Disabled");
+    check_environment(&[("CACHE_DEFAULT_TTL", "soon")], "CACHE_DEFAULT_TTL");
+    check_environment(
+        &[("REDIS_HOST", "127.0.0.1"), ("REDIS_PORT", "many")],
+        "REDIS_PORT",
+    );
+    // Kubernetes sets this one for any service that is called redis.
+    check_environment(&[("REDIS_PORT", "tcp://10.0.0.1:6379")], "Memory");
+
+    assert_eq!(
+        server.keys("*video:get_video:*"),
+        ["myapp:video:get_video:1", "video:get_video:1"]
+    );
+}
+
 #[tokio::test]
 async fn statistics_count_hits_misses_and_loads_in_total_and_by_prefix() {
     let server = RedisServer::start();
@@ -283,6 +430,13 @@ async fn health_tells_the_mode_and_the_place_and_no_password() {
     assert_eq!(health.state, HealthState::Degraded);
     assert_eq!(cache.mode(), Mode::Fallback);
     assert!(health.problem.is_some());
+    let told = format!("{health:?} {cache:?}");
+    assert!(!told.contains("geheim"), "{told}");
+
+    server.restart();
+    let healthy = async || cache.health().await.state == HealthState::Healthy;
+    wait_until_async(healthy, "Redis is found again").await;
+    assert_eq!(cache.mode(), Mode::Redis);
 
     let memory = Cache::builder().open().await.unwrap().health().await;
     assert_eq!(
@@ -318,8 +472,14 @@ async fn after_close_functions_run_their_bodies_and_methods_say_so() {
             cache.delete("a").await.unwrap_err().kind(),
             cache.clear("*").await.unwrap_err().kind(),
             cache.invalidate_prefix("a").await.unwrap_err().kind(),
+            cache.exists("a").await.unwrap_err().kind(),
         ];
-        assert_eq!(kinds, [ErrorKind::Closed; 5]);
+        assert_eq!(kinds, [ErrorKind::Closed; 6]);
+        for load in 1..=2_u64 {
+            let loaded = cache.get_or_set("a", None, || async { Ok::<_, Infallible>(load) });
+            assert_eq!(loaded.await, Ok(load), "a closed cache keeps nothing");
+        }
+        assert_eq!(cache.health().await.state, HealthState::Disabled);
         assert_eq!(cache.mode(), Mode::Disabled);
     }
 }

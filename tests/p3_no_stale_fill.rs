@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -87,6 +88,8 @@ enum How {
     Set,
     ByHandEntry,
     ByHandGeneration,
+    ByHandRoot,
+    ByHandGenerationBelow,
     ByHandLease,
     Flush,
 }
@@ -104,6 +107,8 @@ const EVERYWHERE: &[How] = &[
 const BY_HAND: &[How] = &[
     How::ByHandEntry,
     How::ByHandGeneration,
+    How::ByHandRoot,
+    How::ByHandGenerationBelow,
     How::ByHandLease,
     How::Flush,
 ];
@@ -142,6 +147,14 @@ async fn invalidate(how: How, cache: &Cache, truth: &Truth, server: Option<&Redi
             truth.change();
             assert_eq!(server().cli(&["DEL", "gen@video"]), "1");
         }
+        How::ByHandRoot => {
+            truth.change();
+            assert_eq!(server().cli(&["DEL", "gen@"]), "1");
+        }
+        How::ByHandGenerationBelow => {
+            truth.change();
+            assert_eq!(server().cli(&["DEL", "gen@video:42"]), "1");
+        }
         How::ByHandLease => {
             truth.change();
             assert_eq!(server().cli(&["DEL", "lease@{video:42:meta}"]), "1");
@@ -153,32 +166,58 @@ async fn invalidate(how: How, cache: &Cache, truth: &Truth, server: Option<&Redi
     }
 }
 
+/// Who loads: an annotated function, or the same entry by hand.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    Attribute,
+    Hand,
+}
+
+impl By {
+    async fn read(self, cache: &Cache, truth: &Truth) -> u64 {
+        match self {
+            Self::Attribute => with_cache(cache.clone(), video(truth, 42)).await,
+            Self::Hand => {
+                let load = || async { Ok::<_, Infallible>(truth.read().await) };
+                let Ok(version) = cache.get_or_set("video:42:meta", None, load).await;
+                version
+            }
+        }
+    }
+}
+
 /// `loader` loads the old value while `other` invalidates; both must then see the new one.
 async fn check(how: How, loader: &Cache, other: &Cache, server: Option<&RedisServer>) {
+    for by in [By::Attribute, By::Hand] {
+        check_by(by, how, loader, other, server).await;
+    }
+}
+
+async fn check_by(by: By, how: How, loader: &Cache, other: &Cache, server: Option<&RedisServer>) {
     let truth = Truth::default();
     let (held, gate) = truth.held();
-    let slow = tokio::spawn(with_cache(
-        loader.clone(),
-        async move { video(&held, 42).await },
-    ));
+    let slow = tokio::spawn({
+        let loader = loader.clone();
+        async move { by.read(&loader, &held).await }
+    });
     gate.reached().await;
 
     invalidate(how, other, &truth, server).await;
     gate.open.add_permits(1);
     let old = slow.await.unwrap();
 
-    assert_eq!(old, 0, "{how:?}: the slow load had read the old value");
-    for cache in [loader, other] {
-        let seen = with_cache(cache.clone(), video(&truth, 42)).await;
-        assert_eq!(seen, 1, "{how:?}: the old value was left behind");
-    }
-    let bodies = truth.bodies.load(Ordering::SeqCst);
-    with_cache(other.clone(), video(&truth, 42)).await;
     assert_eq!(
-        truth.bodies.load(Ordering::SeqCst),
-        bodies,
-        "{how:?}: the new value was not kept"
+        old, 0,
+        "{how:?}, {by:?}: the slow load had read the old value"
     );
+    for cache in [loader, other] {
+        let seen = by.read(cache, &truth).await;
+        assert_eq!(seen, 1, "{how:?}, {by:?}: the old value was left behind");
+    }
+    // One body for the slow load and one for the new value, which is kept; what was set needs none.
+    let due = if matches!(how, How::Set) { 1 } else { 2 };
+    let bodies = truth.bodies.load(Ordering::SeqCst);
+    assert_eq!(bodies, due, "{how:?}, {by:?}");
     loader.clear("*").await.unwrap();
 }
 
@@ -233,6 +272,11 @@ async fn the_second_process() {
     match part.role.as_str() {
         "change the entry" => with_cache(cache, change_entry(&truth, 42)).await,
         "change the prefix" => with_cache(cache, change_prefix(&truth)).await,
+        "delete" => drop(cache.delete("video:42:meta").await.unwrap()),
+        "invalidate the parent" => cache.invalidate_prefix("video").await.unwrap(),
+        "invalidate below" => cache.invalidate_prefix("video:42").await.unwrap(),
+        "clear" => drop(cache.clear("video:4*").await.unwrap()),
+        "set" => cache.set("video:42:meta", &1_u64, None).await.unwrap(),
         "load" => {
             let (held, gate) = truth.held();
             let slow = tokio::spawn(with_cache(cache, async move { video(&held, 42).await }));
@@ -249,7 +293,15 @@ async fn the_second_process() {
 async fn nor_does_one_that_a_second_process_overtakes() {
     let server = RedisServer::start();
     let cache = on(&server).await;
-    for role in ["change the entry", "change the prefix"] {
+    for role in [
+        "change the entry",
+        "change the prefix",
+        "delete",
+        "invalidate the parent",
+        "invalidate below",
+        "clear",
+        "set",
+    ] {
         let truth = Truth::default();
         let (held, gate) = truth.held();
         let slow = tokio::spawn(with_cache(
@@ -276,7 +328,7 @@ async fn nor_does_one_that_a_second_process_overtakes() {
 async fn nor_does_one_of_a_second_process_that_is_overtaken() {
     let server = RedisServer::start();
     let cache = on(&server).await;
-    for how in [How::Entry, How::Prefix, How::Delete, How::Clear, How::Flush] {
+    for &how in EVERYWHERE.iter().chain(BY_HAND) {
         let truth = Truth::default();
         let mut slow = Process::start("the_second_process", "load", &server.url());
         slow.paused();
@@ -287,5 +339,53 @@ async fn nor_does_one_of_a_second_process_that_is_overtaken() {
         let seen = with_cache(cache.clone(), video(&truth, 42)).await;
         assert_eq!(seen, 1, "{how:?}");
         cache.clear("*").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nor_does_one_in_a_cache_with_a_key_prefix() {
+    let server = RedisServer::start();
+    let prefixed = Cache::builder()
+        .redis_url(server.url())
+        .response_timeout(LONG)
+        .key_prefix("myapp");
+    let cache = prefixed.open().await.unwrap();
+
+    for &how in EVERYWHERE {
+        check(how, &cache, &cache, Some(&server)).await;
+    }
+}
+
+#[tokio::test]
+async fn nor_does_one_whose_leader_was_cancelled_and_whose_follower_took_over_before_the_invalidation()
+ {
+    let server = RedisServer::start();
+    for cache in [Cache::builder().open().await.unwrap(), on(&server).await] {
+        for how in [How::Entry, How::Prefix, How::Delete, How::Clear, How::Set] {
+            let truth = Truth::default();
+            let (held, gate) = truth.held();
+            let call = |held: Truth| {
+                let cache = cache.clone();
+                tokio::spawn(async move { By::Attribute.read(&cache, &held).await })
+            };
+            let leader = call(held.clone());
+            gate.reached().await;
+            let follower = call(held);
+            // That a task waits for a flight cannot be seen from outside.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let lease = || server.cli(&["GET", "lease@{video:42:meta}"]);
+            let leaders = lease();
+            leader.abort();
+            gate.reached().await;
+            assert_eq!(lease(), leaders, "{how:?}: it was not taken over");
+
+            invalidate(how, &cache, &truth, Some(&server)).await;
+            gate.open.add_permits(2);
+
+            assert_eq!(follower.await.unwrap(), 0, "{how:?}");
+            let seen = By::Attribute.read(&cache, &truth).await;
+            assert_eq!(seen, 1, "{how:?}: the old value was left behind");
+            cache.clear("*").await.unwrap();
+        }
     }
 }
