@@ -271,7 +271,10 @@ fn binary() -> &'static Path {
         let named = std::env::var_os("REDIS_SERVER_BIN").map(PathBuf::from);
         // Absolute, since the server starts in a directory of its own; a bare name is left to PATH.
         // Links are kept: the Debian program decides by its name what it is.
-        let named = named.map(|program| std::path::absolute(&program).unwrap_or(program));
+        let named = named.map(|program| match program.components().count() {
+            1 => program,
+            _ => std::path::absolute(&program).unwrap_or(program),
+        });
         let known = ["redis-server", "valkey-server"].map(PathBuf::from);
         let mut candidates = named.into_iter().chain(known);
         candidates.find(|candidate| runs(candidate)).expect(
