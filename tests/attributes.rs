@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 use std::fmt::{Debug, Display};
-use std::sync::Mutex;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use cache_runtime::{cache_invalidate, cached};
@@ -539,4 +540,193 @@ async fn the_future_of_a_cached_function_is_send_where_its_value_is() {
     // Its error is not `Send`, its value is, and the future stays so.
     let future = spawnable(with_a_boxed_error(77));
     assert_eq!(future.await.unwrap(), 77);
+}
+
+// --- traits and receivers -------------------------------------------------------------------
+
+trait Catalogue {
+    const NAME: &'static str;
+
+    #[cached(prefix = "provided", skip(self))]
+    async fn provided(&self, id: u64) -> String {
+        run("provided");
+        format!("{} {id}", Self::NAME)
+    }
+}
+
+impl Catalogue for Films {
+    const NAME: &'static str = "films";
+}
+
+impl Catalogue for Actors {
+    const NAME: &'static str = "actors";
+}
+
+trait Named {
+    async fn name(&self) -> String;
+}
+
+impl<T: Row> Named for T {
+    #[cached(prefix = "blanket", skip(self))]
+    async fn name(&self) -> String {
+        run("blanket");
+        T::NAME.to_owned()
+    }
+}
+
+#[tokio::test]
+async fn methods_of_traits_know_the_type_they_run_for() {
+    for _ in 0..2 {
+        assert_eq!(Films.provided(1).await, "films 1");
+        assert_eq!(Actors.provided(1).await, "actors 1");
+        assert_eq!(Films.name().await, "films");
+        assert_eq!(Actors.name().await, "actors");
+    }
+    assert_eq!((runs("provided"), runs("blanket")), (2, 2));
+}
+
+/// What `#[async_trait]` makes of a trait with an `async fn`, and of its impl.
+trait Boxed {
+    fn load<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> Pin<Box<dyn Future<Output = AppResult<usize>> + Send + 'a>>;
+}
+
+impl Boxed for Tenant {
+    #[cached(prefix = "boxed_body")]
+    fn load<'a>(
+        &'a self,
+        name: &'a str,
+    ) -> Pin<Box<dyn Future<Output = AppResult<usize>> + Send + 'a>> {
+        Box::pin(async move {
+            let __self = self;
+            run("boxed_body");
+            if name.is_empty() {
+                return Err(AppError);
+            }
+            Ok(__self.name.len() + name.len())
+        })
+    }
+}
+
+#[tokio::test]
+async fn what_async_trait_leaves_is_cached() {
+    let (a, b) = (Tenant { name: "a".into() }, Tenant { name: "bb".into() });
+    for _ in 0..2 {
+        assert_eq!(a.load("x").await, Ok(2));
+        assert_eq!(b.load("x").await, Ok(3));
+    }
+    assert_eq!(runs("boxed_body"), 2);
+    assert_eq!(a.load("").await, Err(AppError));
+    assert_eq!(a.load("").await, Err(AppError));
+    assert_eq!(runs("boxed_body"), 4, "an error was stored");
+}
+
+impl Tenant {
+    #[cached(prefix = "tenant_shared")]
+    async fn shared(self: Arc<Self>, id: u64) -> String {
+        run("tenant_shared");
+        format!("{} {id}", self.name)
+    }
+
+    #[cached(prefix = "tenant_made")]
+    async fn made(name: String) -> String {
+        run("tenant_made");
+        Self { name }.name
+    }
+}
+
+#[tokio::test]
+async fn receivers_in_a_box_and_none_at_all() {
+    let tenant = Arc::new(Tenant { name: "t".into() });
+    for _ in 0..2 {
+        assert_eq!(Arc::clone(&tenant).shared(1).await, "t 1");
+        assert_eq!(Arc::clone(&tenant).shared(2).await, "t 2");
+        assert_eq!(Tenant::made("n".into()).await, "n");
+    }
+    assert_eq!((runs("tenant_shared"), runs("tenant_made")), (2, 1));
+}
+
+#[cached(prefix = "sized", skip(_anything))]
+async fn sized<const N: usize, T>(_anything: T) -> Vec<u8>
+where
+    T: Debug + Send,
+{
+    run("sized");
+    vec![0; N]
+}
+
+#[cached(prefix = "conditional")]
+async fn conditional(#[cfg(true)] present: u32, #[cfg(false)] absent: Missing) -> u32 {
+    run("conditional");
+    present
+}
+
+#[tokio::test]
+async fn constants_and_conditions_in_the_signature() {
+    for _ in 0..2 {
+        assert_eq!(sized::<1, _>("a").await.len(), 1);
+        assert_eq!(sized::<2, _>("a").await.len(), 2);
+        assert_eq!(conditional(1).await, 1);
+        assert_eq!(conditional(2).await, 2);
+    }
+    assert_eq!((runs("sized"), runs("conditional")), (2, 2));
+}
+
+// --- functions of one name ------------------------------------------------------------------
+
+struct Users;
+struct Orders;
+
+impl Users {
+    #[cached(prefix = "namesakes", skip(self))]
+    async fn describe(&self, id: u64) -> String {
+        run("namesakes");
+        format!("user {id}")
+    }
+}
+
+impl Orders {
+    #[cached(prefix = "namesakes", skip(self))]
+    async fn describe(&self, id: u64) -> String {
+        run("namesakes");
+        format!("order {id}")
+    }
+}
+
+#[tokio::test]
+async fn methods_of_one_name_of_two_types_never_answer_for_each_other() {
+    for _ in 0..2 {
+        assert_eq!(Users.describe(1).await, "user 1");
+        assert_eq!(Orders.describe(1).await, "order 1");
+    }
+    assert_eq!(runs("namesakes"), 2);
+}
+
+#[tokio::test]
+async fn functions_of_one_name_in_two_functions_never_answer_for_each_other() {
+    async fn first() -> String {
+        #[cached(prefix = "nested_namesakes")]
+        async fn inner(id: u64) -> String {
+            run("nested_namesakes");
+            format!("first {id}")
+        }
+        inner(1).await
+    }
+
+    async fn second() -> String {
+        #[cached(prefix = "nested_namesakes")]
+        async fn inner(id: u64) -> String {
+            run("nested_namesakes");
+            format!("second {id}")
+        }
+        inner(1).await
+    }
+
+    for _ in 0..2 {
+        assert_eq!(first().await, "first 1");
+        assert_eq!(second().await, "second 1");
+    }
+    assert_eq!(runs("nested_namesakes"), 2);
 }

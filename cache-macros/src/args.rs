@@ -244,10 +244,11 @@ fn seconds_of(literal: &LitInt) -> std::result::Result<Duration, String> {
             "`{literal}` is not a number of seconds; write it in quotes: `ttl = \"{literal}\"`"
         ));
     }
-    let seconds: u64 = literal.base10_parse().map_err(|_| {
+    let millis = literal.base10_parse::<u64>().ok();
+    let millis = millis.and_then(|seconds| seconds.checked_mul(1_000));
+    millis.map(Duration::from_millis).ok_or_else(|| {
         format!("`{literal}` is longer than can be counted; give a shorter duration")
-    })?;
-    Ok(Duration::from_secs(seconds))
+    })
 }
 
 /// `"video"` or, with levels, `"video:meta"`.

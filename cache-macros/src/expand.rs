@@ -5,7 +5,7 @@
 //! argument, the return type. Paths are absolute, so that it does not matter what the user has in scope. Items are never
 //! hygienic: `__private` and `__SITE` stand in a block that does not contain the body.
 
-use crate::args::{Ttl, When};
+use crate::args::{Given, Ttl, When};
 use crate::arguments::{Argument, Binding};
 use crate::function::Boxed;
 use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Target};
@@ -33,14 +33,19 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
     let key = closure("key", &key);
     let prefix = prefix.map(|prefix| quote!(.prefix(#prefix)));
     let (ttl, computed_ttl) = match ttl {
-        Some(Ttl::Constant(ttl)) => {
-            let ms = Literal::u128_unsuffixed(ttl.as_millis());
-            (Some(quote!(.ttl_ms(#ms))), None)
-        }
-        Some(Ttl::Computed(ttl)) => {
-            let set = quote_spanned!(place=> let call = call.ttl(#ttl););
-            (None, Some(set))
-        }
+        Some(Given { name, value }) => match value {
+            Ttl::Constant(ttl) => {
+                let ms = Literal::u128_unsuffixed(ttl.as_millis());
+                (Some(quote!(.ttl_ms(#ms))), None)
+            }
+            Ttl::Computed(ttl) => {
+                // A step of its own, so that another type than `Duration` is an error at the option and nowhere else.
+                let computed =
+                    quote_spanned!(at(name.span())=> let ttl: ::core::time::Duration = #ttl;);
+                let set = quote_spanned!(place=> #computed let call = call.ttl(ttl););
+                (None, Some(set))
+            }
+        },
         None => (None, None),
     };
     let body = frame.body();

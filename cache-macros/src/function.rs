@@ -148,11 +148,19 @@ fn future_output(returned: &Type) -> Option<&Type> {
 
 /// `T` of `Name<T, ..>`.
 pub(crate) fn first_argument<'a>(outer: &'a Type, name: &str) -> Option<&'a Type> {
-    let Type::Path(outer) = outer else {
-        return None;
-    };
-    match generics(&outer.path, name)?.next()? {
+    match arguments_of(outer, name)?.next()? {
         GenericArgument::Type(argument) => Some(argument),
+        _ => None,
+    }
+}
+
+/// What stands between the angle brackets of `Name<..>`.
+pub(crate) fn arguments_of<'a>(
+    outer: &'a Type,
+    name: &str,
+) -> Option<impl Iterator<Item = &'a GenericArgument> + use<'a>> {
+    match outer {
+        Type::Path(outer) => generics(&outer.path, name),
         _ => None,
     }
 }

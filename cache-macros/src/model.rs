@@ -3,18 +3,18 @@
 use crate::args::{CachedArgs, InvalidateArgs, Options as _, Prefixes, Slot, Ttl, When};
 use crate::arguments::{Argument, Arguments};
 use crate::errors::Errors;
-use crate::function::{Function, first_argument};
+use crate::function::{Function, arguments_of, first_argument};
 use crate::template::{Piece, Template};
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::spanned::Spanned;
-use syn::{Error, Ident, Member, Path, Result, ReturnType, Type, TypeReference};
+use syn::{Error, GenericArgument, Ident, Member, Path, Result, ReturnType, Type};
 
 /// A function whose results are kept.
 pub(crate) struct CachedFn {
     pub(crate) frame: Frame,
     pub(crate) prefix: Option<String>,
-    pub(crate) ttl: Option<Ttl>,
+    pub(crate) ttl: Slot<Ttl>,
     pub(crate) key: Key,
 }
 
@@ -80,7 +80,7 @@ impl CachedFn {
         errors.finish(Self {
             frame,
             prefix,
-            ttl: args.ttl.map(|ttl| ttl.value),
+            ttl: args.ttl,
             key,
         })
     }
@@ -214,29 +214,48 @@ fn returns_something(function: &Function) -> Result<()> {
 }
 
 fn is_owned(returned: &Type) -> Result<()> {
-    let Some(reference) = borrowed(returned) else {
+    let Some((place, target)) = borrowed(returned) else {
         return Ok(());
     };
-    let borrowed = spell(&reference.elem);
-    let owned = match &*reference.elem {
+    let owned = match target {
         Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
         Type::Slice(slice) => format!("Vec<{}>", spell(&slice.elem)),
-        _ => borrowed.clone(),
+        _ => spell(target),
     };
-    let message =
-        format!("a cached value must be owned; return `{owned}` instead of `&{borrowed}`");
-    Err(Error::new_spanned(reference, message))
+    let written = match place {
+        Type::Reference(_) => format!("&{}", spell(target)),
+        _ => spell(place),
+    };
+    let message = format!("a cached value must be owned; return `{owned}` instead of `{written}`");
+    Err(Error::new_spanned(place, message))
 }
 
-/// The reference in a type, as far as is seen without knowing types; the compiler finds the others, but says less.
-fn borrowed(returned: &Type) -> Option<&TypeReference> {
+/// What is borrowed in a type, and the type of which it is, as far as is seen without knowing types; the compiler finds
+/// the rest, but says less.
+fn borrowed(returned: &Type) -> Option<(&Type, &Type)> {
     match returned {
-        Type::Reference(reference) => Some(reference),
+        Type::Reference(reference) => Some((returned, &reference.elem)),
         Type::Tuple(tuple) => tuple.elems.iter().find_map(borrowed),
-        _ => ["Option", "Result", "Vec"]
-            .into_iter()
-            .find_map(|name| first_argument(returned, name))
-            .and_then(borrowed),
+        _ => match borrowed_cow(returned) {
+            Some(target) => Some((returned, target)),
+            None => ["Option", "Result", "Vec"]
+                .into_iter()
+                .find_map(|name| first_argument(returned, name))
+                .and_then(borrowed),
+        },
+    }
+}
+
+/// `T` of `Cow<'a, T>`.
+fn borrowed_cow(returned: &Type) -> Option<&Type> {
+    let mut arguments = arguments_of(returned, "Cow")?;
+    match (arguments.next()?, arguments.next()?) {
+        (GenericArgument::Lifetime(lifetime), GenericArgument::Type(target))
+            if lifetime.ident != "static" =>
+        {
+            Some(target)
+        }
+        _ => None,
     }
 }
 

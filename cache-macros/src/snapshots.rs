@@ -50,6 +50,18 @@ fn without_options_the_runtime_has_every_default() {
 }
 
 #[test]
+fn every_option_is_one_link_of_a_chain() {
+    let item = "async fn get_user(db: &Db, id: u64, locale: &str) -> Result<User, DbError> { load(db, id, locale).await }";
+    check(
+        "all_options",
+        cached(
+            r#"ttl = "1h 30m", prefix = "user:meta", skip(db), crate = crate::cache"#,
+            item,
+        ),
+    );
+}
+
+#[test]
 fn a_template_names_arguments_and_their_fields() {
     let item =
         "async fn page(user: &User, settings: Settings) -> Page { render(user, settings).await }";

@@ -30,6 +30,9 @@ pub(crate) fn forbidden(text: &str) -> Option<char> {
         .find(|&c| c.is_whitespace() || c.is_control() || "*?[]{}\\^%'".contains(c))
 }
 
+/// What the runtime writes into the text of an argument that is more than a word: tuples, names of fields, quotes.
+const PUNCTUATION: &str = "(),=~$#'\"";
+
 impl Parse for Template {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let literal = crate::args::string(input, "key", "key = \"{id}:profile\"")?;
@@ -71,18 +74,43 @@ fn pieces(template: &str, span: Span) -> std::result::Result<Vec<Piece>, String>
     Ok(pieces)
 }
 
-/// Two arguments with nothing fixed between them would share entries: `ab`, `c` and `a`, `bc`.
+/// With nothing between them, two arguments would share entries: `ab`, `c` and `a`, `bc`. The runtime escapes the text in
+/// between where it stands in the first argument, but not what punctuates a written value: `("a","b")`, `Some("a")`.
 fn check_separators(pieces: &[Piece]) -> std::result::Result<(), String> {
-    let pairs = pieces.iter().zip(pieces.iter().skip(1));
-    for (piece, next) in pairs {
-        if let (Piece::Hole(first), Piece::Hole(second)) = (piece, next) {
-            let (first, second) = (&first.argument, &second.argument);
-            return Err(format!(
-                "nothing separates `{first}` from `{second}`; put a `:` between the two"
-            ));
+    let mut before: Option<&Ident> = None;
+    let mut between = "";
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => between = text,
+            Piece::Hole(hole) => {
+                if let Some(before) = before {
+                    check_separator(before, between, &hole.argument)?;
+                }
+                before = Some(&hole.argument);
+                between = "";
+            }
         }
     }
     Ok(())
+}
+
+fn check_separator(
+    before: &Ident,
+    between: &str,
+    after: &Ident,
+) -> std::result::Result<(), String> {
+    if between.contains(':') {
+        return Ok(());
+    }
+    match between.chars().next() {
+        None => Err(format!(
+            "nothing separates `{before}` from `{after}`; put a `:` between the two"
+        )),
+        Some(c) if PUNCTUATION.contains(c) => Err(format!(
+            "`{c}` does not separate `{before}` from `{after}`, since it can stand in a written value; put a `:` between the two"
+        )),
+        Some(_) => Ok(()),
+    }
 }
 
 fn push_text(pieces: &mut Vec<Piece>, text: &mut String) -> std::result::Result<(), String> {
@@ -199,8 +227,8 @@ mod tests {
             "this `{` is not closed; name an argument in it, such as `{id}`",
         );
         check_error(
-            "{a}{b}",
-            "nothing separates `a` from `b`; put a `:` between the two",
+            "{a}'{b}",
+            "`\\'` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
         );
         check_error("id}", "this `}` closes nothing; remove it");
         check_error(
@@ -219,6 +247,34 @@ mod tests {
             "{a:?}",
             "`{a:?}` is not an argument or a field of one; write `{id}` or `{user.id}`",
         );
+    }
+
+    #[test]
+    fn what_stands_in_written_values_separates_nothing() {
+        check_error(
+            "{a}{b}",
+            "nothing separates `a` from `b`; put a `:` between the two",
+        );
+        check_error(
+            "{a}:{b}{c}",
+            "nothing separates `b` from `c`; put a `:` between the two",
+        );
+        for c in "(),=~$#\"".chars() {
+            let message = format!(
+                "`{c}` does not separate `a` from `b`, since it can stand in a written value; put a `:` between the two"
+            );
+            check_error(&format!("{{a}}{c}{{b.id}}"), &message);
+            check_error(&format!("{{a}}{c}-{{b}}"), &message);
+        }
+    }
+
+    #[test]
+    fn other_text_separates_two_holes() {
+        check("{a}-{b}", r#"<a> "-" <b>"#);
+        check("{a}_{b}", r#"<a> "_" <b>"#);
+        check("{a}-({b}", r#"<a> "-(" <b>"#);
+        check("{a},:{b}", r#"<a> ",:" <b>"#);
+        check("({a})", r#""(" <a> ")""#);
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl<T> Outcome for Whole<T> {
     }
 }
 
-/// Finds [`OkOf`] for a `Result`.
+/// Finds `OkOf` for a `Result`.
 pub trait ViaResult {
     /// The outcome found.
     type Outcome;
@@ -77,7 +77,7 @@ impl<T, E> ViaResult for Returns<Result<T, E>> {
     }
 }
 
-/// Finds [`Whole`] for every other type.
+/// Finds `Whole` for every other type.
 pub trait ViaValue {
     /// The outcome found.
     type Outcome;

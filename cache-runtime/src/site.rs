@@ -96,11 +96,13 @@ impl CallSite {
                 depth += 1;
             }
         }
+        let path = format!("{}::{}", self.module, self.function);
         if self.style == KeyStyle::Arguments {
-            origin = xxh3_64(format!("{}::{}", self.module, self.function).as_bytes()).max(1);
+            origin = xxh3_64(path.as_bytes()).max(1);
         }
         Bound {
             head: head.into(),
+            path: path.into(),
             root: root.len(),
             depth,
             origin,
@@ -114,6 +116,8 @@ impl CallSite {
 #[derive(Debug)]
 pub(crate) struct Bound {
     head: Box<str>,
+    /// The function's path, were it a free function.
+    path: Box<str>,
     root: usize,
     depth: usize,
     origin: u64,
@@ -133,9 +137,8 @@ impl Bound {
         K: FnOnce(&mut KeyWriter<'_>),
     {
         text.push_str(&self.head);
-        let instantiation = instantiation::<K>();
-        if let (KeyStyle::Arguments, Some(hash)) = (self.style, instantiation) {
-            // A segment of its own, so that the function stays a level above all its instantiations.
+        if let (KeyStyle::Arguments, Some(hash)) = (self.style, owner::<K>(&self.path)) {
+            // A segment of its own, so that the function stays a level above all of that name.
             let _ = write!(text, ":@{hash:016x}");
         }
         let mut writer = KeyWriter::new(text);
@@ -146,14 +149,23 @@ impl Bound {
             // The text of a template is the user's choice, so the instantiation cannot stand in it.
             KeyStyle::Template => (
                 Levels::all(self.root, text),
-                instantiation.unwrap_or_default(),
+                instantiation::<K>().unwrap_or_default(),
             ),
         })
     }
 }
 
-/// Two instantiations of a generic function, or two impls of one trait, must not share an entry.
-/// The compiler spells them in the name of a closure inside (`app::rows<app::A>::{{closure}}`); only then is there a `<` in it.
+/// Two instantiations of a generic function, two impls of one trait, and methods of one name must not share an entry.
+/// The compiler spells them in the name of a closure inside: `app::rows<app::A>::{{closure}}`, `app::Repo::rows::{{closure}}`.
+/// Only a free function is named by its path alone.
+fn owner<K>(path: &str) -> Option<u64> {
+    let name = type_name::<K>();
+    let inside = name.strip_prefix(path);
+    let free = inside.is_some_and(|inside| inside.starts_with("::{{closure}}"));
+    (!free).then(|| xxh3_64(name.as_bytes()))
+}
+
+/// Of a template the user says who shares it, but generics cannot stand in it; only they bring a `<` into the name.
 fn instantiation<K>() -> Option<u64> {
     let name = type_name::<K>();
     name.contains('<').then(|| xxh3_64(name.as_bytes()))

@@ -1,41 +1,48 @@
 //! Every mistake and what is said about it; where it is underlined is told by `tests/ui`.
 
 use super::{CachedFn, InvalidatingFn};
+use crate::{errors, expand};
 use proc_macro2::TokenStream;
 use syn::Result;
+use syn::parse::{ParseStream, Parser};
+use syn::{ItemMacro, LitStr};
 
-/// The mistakes in `#[cached(attribute)] item`.
+/// The mistakes in `#[cached(attribute)] item`, in the order in which they are shown.
 #[track_caller]
 fn check(attribute: &str, item: &str, messages: &[&str]) {
-    compare(
-        |attribute, item| CachedFn::new(attribute, item).map(drop),
-        attribute,
-        item,
-        messages,
-    );
+    let expand = |attribute, item| CachedFn::new(attribute, item).map(expand::cached);
+    compare(expand, attribute, item, messages);
 }
 
 /// The mistakes in `#[cache_invalidate(attribute)] item`.
 #[track_caller]
 fn check_invalidate(attribute: &str, item: &str, messages: &[&str]) {
-    compare(
-        |attribute, item| InvalidatingFn::new(attribute, item).map(drop),
-        attribute,
-        item,
-        messages,
-    );
+    let expand = |attribute, item| InvalidatingFn::new(attribute, item).map(expand::invalidating);
+    compare(expand, attribute, item, messages);
 }
 
+/// What is expanded to: one `compile_error!` for each mistake, then the item as it was.
 #[track_caller]
 fn compare(
-    model: fn(TokenStream, TokenStream) -> Result<()>,
+    expand: fn(TokenStream, TokenStream) -> Result<TokenStream>,
     attribute: &str,
     item: &str,
     messages: &[&str],
 ) {
-    let error = model(attribute.parse().unwrap(), item.parse().unwrap()).expect_err("a mistake");
-    let found: Vec<String> = error.into_iter().map(|error| error.to_string()).collect();
+    let attribute = attribute.parse().unwrap();
+    let item: TokenStream = item.parse().unwrap();
+    let expansion = errors::or_unchanged(item.clone(), |item| expand(attribute, item));
+    let read = |input: ParseStream<'_>| {
+        let mut found = Vec::new();
+        while input.peek(syn::Token![::]) {
+            let error: ItemMacro = input.parse()?;
+            found.push(error.mac.parse_body::<LitStr>()?.value());
+        }
+        Ok((found, input.parse::<TokenStream>()?))
+    };
+    let (found, rest) = read.parse2(expansion).unwrap();
     assert_eq!(found, messages);
+    assert_eq!(rest.to_string(), item.to_string());
 }
 
 /// A function without a mistake.
@@ -173,6 +180,11 @@ fn a_ttl_is_whole_seconds_or_a_duration() {
         &["`99999999999999999999` is longer than can be counted; give a shorter duration"],
     );
     check(
+        "ttl = 18446744073709551615",
+        LOAD,
+        &["`18446744073709551615` is longer than can be counted; give a shorter duration"],
+    );
+    check(
         "ttl = \"300\"",
         LOAD,
         &["`300` has no unit; write `\"300s\"`, or `300` without quotes for seconds"],
@@ -280,6 +292,50 @@ fn a_hole_names_an_argument() {
 }
 
 #[test]
+fn a_template_tells_its_arguments_apart() {
+    let item = "async fn f(a: &str, b: &str) -> u8 { 1 }";
+    check(
+        "key = \"\"",
+        item,
+        &["an empty `key` is one entry for everything; name an argument in it, such as `{id}`"],
+    );
+    check(
+        "key = \"{a}{b}\"",
+        item,
+        &["nothing separates `a` from `b`; put a `:` between the two"],
+    );
+    check(
+        "key = \"{a},{b}\"",
+        item,
+        &[
+            "`,` does not separate `a` from `b`, since it can stand in a written value; put a `:` between the two",
+        ],
+    );
+    check_invalidate(
+        "prefix = \"a\", key = \"{a}={b}\"",
+        item,
+        &[
+            "`=` does not separate `a` from `b`, since it can stand in a written value; put a `:` between the two",
+        ],
+    );
+    check(
+        "key = \"{a}:*\"",
+        item,
+        &["`*` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`"],
+    );
+    check(
+        "key = \"{a\"",
+        item,
+        &["this `{` is not closed; name an argument in it, such as `{id}`"],
+    );
+    check(
+        "key = \"{a.len()}\"",
+        item,
+        &["`{a.len()}` is not an argument or a field of one; write `{id}` or `{user.id}`"],
+    );
+}
+
+#[test]
 fn skip_names_arguments() {
     check(
         "skip(dbb)",
@@ -380,6 +436,20 @@ fn a_cached_value_is_owned() {
             );
         }
     }
+}
+
+#[test]
+fn a_cow_that_borrows_is_not_owned() {
+    check(
+        "",
+        "async fn f(a: &str) -> Result<Cow<'_, str>, Cow<'_, str>> { Ok(a.into()) }",
+        &["a cached value must be owned; return `String` instead of `Cow<'_, str>`"],
+    );
+    check(
+        "",
+        "async fn f<'a>(a: &'a [u8]) -> Option<std::borrow::Cow<'a, [u8]>> { Some(a.into()) }",
+        &["a cached value must be owned; return `Vec<u8>` instead of `std::borrow::Cow<'a, [u8]>`"],
+    );
 }
 
 #[test]

@@ -12,7 +12,8 @@ async fn daily(zone: Zone) -> Stats {
             ::core::ops::ControlFlow::Continue(call) => call,
         }
     };
-    let call = call.ttl(until_midnight(zone));
+    let ttl: ::core::time::Duration = until_midnight(zone);
+    let call = call.ttl(ttl);
     let load = async move {
         if false {
             return ::core::option::Option::<Stats>::None.unwrap();
