@@ -96,12 +96,14 @@ fn who_began_later_follows_only_while_the_lease_of_the_flight_stands() {
         airport.join(&airport.remote(Some(7), 1), began),
         Joined::Follow(_)
     ));
-    for invalidated in [
-        airport.remote(None, 1),
-        airport.remote(Some(8), 1),
-        airport.remote(Some(7), 2),
-    ] {
-        let joined = airport.join(&invalidated, began);
+    for (lease, generation) in [(None, 1), (Some(8), 1), (Some(7), 2)] {
+        // A flight of its own for each: leading takes the place of the one before.
+        let airport = Airport::new();
+        let seat = airport.lead(&airport.remote(None, 1));
+        seat.depart(airport.remote(Some(7), 1));
+
+        let invalidated = airport.remote(lease, generation);
+        let joined = airport.join(&invalidated, airport.flights.ticket());
         assert!(matches!(joined, Joined::Lead(_)), "{invalidated:?}");
     }
 }
