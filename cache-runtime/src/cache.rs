@@ -8,20 +8,21 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::call::{Call, Ttl};
-use crate::clock;
 use crate::config::{CacheBuilder, CacheConfig};
-use crate::entry::{self, Found, Parcel};
+use crate::entry::{self, Found, Query};
 use crate::error::{Error, ErrorKind};
 use crate::inner::{Inner, error};
-use crate::invalidate::{Doomed, Pending};
+use crate::invalidate::{self, Doomed, Pending};
+use crate::invalidated::{Invalidated, Reach};
 use crate::key::pattern::{self, Pattern};
-use crate::key::{self, Key};
+use crate::key;
 use crate::log;
+use crate::many;
 use crate::mode::Mode;
-use crate::near::{Entry, Epochs};
+use crate::near::Near;
 use crate::outcome::OkOf;
 use crate::remote::Remote;
-use crate::stats::{Counters, Stats};
+use crate::stats::Stats;
 use crate::store::Trouble;
 use crate::value::{self, Hands, Kind, Shared, Value};
 
@@ -62,22 +63,21 @@ impl Cache {
     }
 
     pub(crate) fn without_connecting(config: CacheConfig) -> Result<Self, Error> {
-        let epochs = Arc::new(Epochs::new());
+        let near = Arc::new(Near::new(config.memory_limit, config.max_entries));
         let remote = match &config.redis {
-            Some(_) if config.enabled => {
-                Some(Arc::new(Remote::open(&config, Arc::clone(&epochs))?))
-            }
+            Some(_) if config.enabled => Some(Arc::new(Remote::open(&config, Arc::clone(&near))?)),
             _ => None,
         };
         Ok(Self {
-            inner: Arc::new(Inner::new(config, remote, epochs)),
+            inner: Arc::new(Inner::new(config, remote, near)),
         })
     }
 
     /// A cache without Redis, whatever the configuration says.
     pub(crate) fn in_process(config: CacheConfig) -> Self {
+        let near = Arc::new(Near::new(config.memory_limit, config.max_entries));
         Self {
-            inner: Arc::new(Inner::new(config, None, Arc::new(Epochs::new()))),
+            inner: Arc::new(Inner::new(config, None, near)),
         }
     }
 
@@ -91,31 +91,26 @@ impl Cache {
     /// An unusable key; a closed cache. With the feature `fallback` off, also a Redis that does not answer.
     pub async fn get<T: Value>(&self, key: &str) -> Result<Option<T>, Error> {
         let (key, counters) = self.inner.by_hand(key)?;
-        match self.find(&key, Kind::of::<T>(), &counters).await? {
+        if !self.inner.is_enabled() {
+            counters.misses.one();
+            return Ok(None);
+        }
+        let query = Query {
+            cache: &self.inner,
+            key: &key,
+            kind: Kind::of::<T>(),
+            terms: self.inner.terms_by_hand(),
+            counters: &counters,
+        };
+        match query.look_up().await {
             Found::Value(value) => Ok(value::take(&value)),
-            Found::Nothing(_) => {
+            Found::Nothing(seen) => {
                 counters.misses.one();
+                if self.inner.remote.is_some() && seen.remote.is_none() {
+                    Inner::failed(&Trouble::Open)?;
+                }
                 Ok(None)
             }
-        }
-    }
-
-    async fn find(&self, key: &Key, kind: Kind, counters: &Counters) -> Result<Found, Error> {
-        let cache = &self.inner;
-        if !cache.is_enabled() {
-            let epoch = cache.epochs.now(key.levels());
-            return Ok(Found::Nothing(crate::seen::Seen {
-                epoch,
-                remote: None,
-            }));
-        }
-        let found = entry::look_up(cache, key, kind, counters).await;
-        match (&found, &cache.remote) {
-            (Found::Nothing(seen), Some(_)) if seen.remote.is_none() => {
-                Inner::failed(&Trouble::Open)?;
-                Ok(found)
-            }
-            _ => Ok(found),
         }
     }
 
@@ -136,75 +131,7 @@ impl Cache {
             return Ok(());
         }
         let value: Shared = Arc::new(value.clone());
-        Box::pin(self.put(&key, Kind::of::<T>(), value, ttl)).await
-    }
-
-    async fn put(&self, key: &Key, kind: Kind, value: Shared, ttl: Duration) -> Result<(), Error> {
-        let cache = &self.inner;
-        let epoch = cache.epochs.now(key.levels());
-        if let Some(remote) = &cache.remote {
-            match self.put_remotely(remote, key, kind, &value, ttl).await? {
-                Ok(()) => return Ok(()),
-                Err(trouble) => {
-                    // Whatever stands there is older than this value: it must be gone before Redis is trusted again.
-                    let _ = Pending::of_entry(cache, key).settle().await;
-                    if cache.local_ttl(ttl).is_none() {
-                        return Err(error(&trouble));
-                    }
-                }
-            }
-        }
-        cache.flights.detach(key.as_str());
-        if let Some(ttl) = cache.local_ttl(ttl) {
-            let entry = Entry {
-                bytes: (kind.weigh)(&value),
-                type_id: (kind.type_id)(),
-                origin: key.origin(),
-                epoch,
-                levels: key.ends(),
-                expires: clock::after(clock::now(), ttl),
-                value,
-            };
-            cache.near.insert(key.shared(), entry);
-        }
-        Ok(())
-    }
-
-    /// The outer error is the value's, the inner one Redis'.
-    async fn put_remotely(
-        &self,
-        remote: &Arc<Remote>,
-        key: &Key,
-        kind: Kind,
-        value: &Shared,
-        ttl: Duration,
-    ) -> Result<Result<(), Trouble>, Error> {
-        let generations = match remote.generations(key, ttl).await {
-            Ok(generations) => generations,
-            Err(trouble) => return Ok(Err(trouble)),
-        };
-        let Some(generations) = generations.into_iter().collect() else {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                "a name of the cache's own is taken in redis by something else",
-            ));
-        };
-        let parcel = Parcel {
-            key,
-            kind,
-            value,
-            ttl,
-            took: Duration::ZERO,
-        };
-        let bytes = parcel.pack(&self.inner, generations).map_err(|problem| {
-            let name = (kind.facts)().name;
-            Error::new(
-                ErrorKind::Encode,
-                format!("a value of type `{name}` cannot be encoded"),
-            )
-            .caused_by(problem)
-        })?;
-        Ok(remote.put(key, &bytes, ttl).await)
+        Box::pin(many::put(&self.inner, &[(key, value)], Kind::of::<T>(), ttl)).await
     }
 
     /// The value under a key, else what `load` returns, which is then stored; with all promises of an annotated function.
@@ -232,6 +159,7 @@ impl Cache {
                 key,
                 kind: Kind::of::<T>(),
                 ttl: Ttl::Fixed(ttl),
+                terms: self.inner.terms_by_hand(),
                 counters,
             }),
             _ => return load().await,
@@ -252,8 +180,8 @@ impl Cache {
         }
         counters.invalidations.one();
         let near = entry::stands_near(&self.inner, &key);
-        match Pending::of_entry(&self.inner, &key).remove(&key).await {
-            Ok(there) => Ok(there || near),
+        match Pending::of_entries(&self.inner, [&key]).remove().await {
+            Ok(there) => Ok(there > 0 || near),
             Err(trouble) => Inner::failed(&trouble).map(|()| near),
         }
     }
@@ -291,39 +219,60 @@ impl Cache {
         cache.counters("(patterns)").invalidations.one();
         let clear_near = || {
             cache.flights.detach_matching(&matcher);
-            u64::try_from(cache.near.clear(&matcher).len()).unwrap_or(u64::MAX)
+            cache.near.clear(&matcher)
         };
-        let mut removed = clear_near();
-        if let Some(remote) = &cache.remote {
-            let told = remote.clear(matcher.as_str()).await;
-            removed += clear_near();
-            removed += told.map_err(|trouble| error(&trouble))?;
-        }
-        Ok(removed)
+        let near = clear_near();
+        let Some(remote) = &cache.remote else {
+            return Ok(near);
+        };
+        // What is kept in process is a copy of what is in Redis, unless Redis is away; then it is an error below.
+        let told = remote.clear(matcher.as_str()).await;
+        clear_near();
+        told.map_err(|trouble| error(&trouble))
     }
 
     /// Invalidates every entry under a prefix, at the cost of one deletion whatever there is. Takes any level of a key
     /// but those made of a function's arguments: `video`, `video:get_video`, `user:42` of `user:{id}:profile`.
     ///
+    /// In this process it holds at once. What it achieved beyond is in the answer: where Redis could not be told,
+    /// it is remembered, and replayed before this process trusts Redis again.
+    ///
     /// # Errors
-    /// An unusable prefix; a closed cache; a Redis that does not answer: the invalidation then holds in this process at once,
-    /// is remembered, and is replayed before Redis is trusted again.
-    pub async fn invalidate_prefix(&self, prefix: &str) -> Result<(), Error> {
+    /// An unusable prefix; a closed cache.
+    pub async fn invalidate_prefix(&self, prefix: &str) -> Result<Invalidated, Error> {
+        let level = key::level(self.inner.root(), prefix)?;
+        let prefix = prefix.trim_end_matches(':');
+        self.invalidate(prefix, |doomed| doomed.level(level)).await
+    }
+
+    /// Invalidates every entry with a tag, at the cost of one deletion whatever there is.
+    ///
+    /// In this process it holds at once. What it achieved beyond is in the answer, as with
+    /// [`invalidate_prefix`](Self::invalidate_prefix).
+    ///
+    /// # Errors
+    /// An empty tag; a closed cache.
+    pub async fn invalidate_tag(&self, tag: &str) -> Result<Invalidated, Error> {
+        let tag = key::tag_by_hand(self.inner.root(), tag)?;
+        self.invalidate(invalidate::TAGS, |doomed| doomed.tag(tag)).await
+    }
+
+    async fn invalidate(
+        &self,
+        counted: &str,
+        name: impl FnOnce(&mut Doomed),
+    ) -> Result<Invalidated, Error> {
         if self.inner.closed.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Closed, "the cache is closed"));
         }
-        let level = key::level(self.inner.root(), prefix)?;
         if !self.inner.is_enabled() {
-            return Ok(());
+            let reason = "the cache is disabled".to_owned();
+            return Ok(Invalidated::unconfirmed(Reach::Nowhere, 0, reason));
         }
-        self.inner
-            .counters(prefix.trim_end_matches(':'))
-            .invalidations
-            .one();
+        self.inner.counters(counted).invalidations.one();
         let mut doomed = Doomed::default();
-        doomed.level(level);
-        let told = Pending::new(&self.inner, doomed).settle().await;
-        told.map_err(|trouble| error(&trouble))
+        name(&mut doomed);
+        Ok(Pending::new(&self.inner, doomed).settle().await)
     }
 
     /// What has been counted since the cache was opened, in total and per prefix.
@@ -349,7 +298,6 @@ impl Cache {
         if let Some(remote) = &self.inner.remote {
             remote.close().await;
         }
-        self.inner.epochs.end_all();
         self.inner.near.clear_all();
     }
 }

@@ -14,18 +14,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{self, Instant};
-use crate::entry::{self, Found, Parcel};
+use crate::entry::{self, Found, Parcel, Query};
 use crate::flight::{Cabin, Joined, Landing, Seat};
 use crate::inner::Inner;
 use crate::key::Key;
 use crate::lease::Permit;
 use crate::log;
-use crate::near::Entry;
+use crate::near::coherence::Teller;
 use crate::outcome::Outcome;
+use crate::patience::Patience;
+use crate::policy::{Coalesce, Terms};
 use crate::remote::{self, Leave, Remote};
 use crate::seen::Seen;
 use crate::stats::Counters;
-use crate::store::Trouble;
+use crate::store::{Filled, Trouble};
 use crate::value::{Hands, Kind, Shared};
 
 /// Times a call goes back because the load it followed failed, before it loads for itself whatever others do.
@@ -40,6 +42,7 @@ pub(crate) struct Call {
     pub(crate) key: Key,
     pub(crate) kind: Kind,
     pub(crate) ttl: Ttl,
+    pub(crate) terms: Terms,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -102,11 +105,16 @@ impl Call {
         let mut failed = 0;
         while failed < MAX_FAILED_FLIGHTS {
             let began = flights.ticket();
-            let seen = match self.look_up().await {
+            let seen = match self.query().fetch().await {
                 Found::Value(value) => return Turn::Found(value),
                 Found::Nothing(seen) => seen,
             };
-            match flights.join(&self.key, (self.kind.type_id)(), &seen, began) {
+            let type_id = (self.kind.type_id)();
+            if self.terms.coalesce == Coalesce::Off {
+                let seat = flights.lead(&self.key, type_id);
+                return self.take_off(seat, seen).await;
+            }
+            match flights.join(&self.key, type_id, &seen, began) {
                 Joined::Lead(seat) => return self.take_off(seat, seen).await,
                 Joined::Follow(follower) => match follower.landing().await {
                     Landing::Landed(value) => {
@@ -127,24 +135,36 @@ impl Call {
         Turn::Alone
     }
 
-    async fn look_up(&self) -> Found {
-        entry::look_up(&self.cache, &self.key, self.kind, &self.counters).await
+    pub(crate) fn query(&self) -> Query<'_> {
+        Query {
+            cache: &self.cache,
+            key: &self.key,
+            kind: self.kind,
+            terms: self.terms,
+            counters: &self.counters,
+        }
     }
 
     /// From the lead to the leave to fill.
     async fn take_off(&self, mut seat: Seat, mut seen: Seen) -> Turn {
-        for _ in 0..MAX_CHANGES {
+        let mut patience = Patience::new();
+        let mut changes = 0;
+        while changes < MAX_CHANGES {
             let (Some(remote), Some(seen_remote)) = (&self.cache.remote, &mut seen.remote) else {
                 return self.take_off_locally(seat, seen);
             };
             if let Err(trouble) = remote.renew(&self.key, seen_remote, self.left()).await {
                 return self.take_off_without_redis(seat, seen, &trouble);
             }
+            let teller = seen_remote.teller.clone();
             let token = remote::new_token();
+            // From before the request, so that no fill between its answer and our waiting is missed.
+            let told = self.cache.near.told(self.key.as_str());
             // The flight stands until the answer: the body begins after it, so whoever asks meanwhile may come along,
             // also one that looked before the lease was there to be seen.
             match self.ask_leave(remote, &seen, token).await {
-                Ok(Leave::Granted(lease)) => {
+                Ok(Leave::Granted(mut lease)) => {
+                    lease.keep_alive();
                     let seen = seen.under(token);
                     seat.depart(seen.clone());
                     return self.lead(seat, seen, Permit::Leased(lease));
@@ -152,19 +172,24 @@ impl Call {
                 Ok(Leave::Held(holder)) => {
                     let seen = seen.under(holder);
                     seat.depart(seen.clone());
-                    return self.lead(seat, seen, Permit::None);
+                    if self.terms.coalesce != Coalesce::Fleet {
+                        return self.lead(seat, seen, Permit::None);
+                    }
+                    patience.wait(told, teller.is_some(), remote.lease()).await;
                 }
                 Ok(Leave::Changed) => {
+                    changes += 1;
                     seat.depart(seen.clone());
-                    match self.look_up().await {
-                        Found::Value(value) => {
-                            seat.land(Arc::clone(&value));
-                            return Turn::Found(value);
-                        }
-                        Found::Nothing(again) => seen = again,
-                    }
                 }
                 Err(trouble) => return self.take_off_without_redis(seat, seen, &trouble),
+            }
+            // Departed before this look: whoever comes later may only share what it finds if he saw what we saw.
+            match self.query().fetch().await {
+                Found::Value(value) => {
+                    seat.land(Arc::clone(&value));
+                    return Turn::Found(value);
+                }
+                Found::Nothing(again) => seen = again,
             }
         }
         self.lead(seat, seen, Permit::None)
@@ -194,9 +219,7 @@ impl Call {
     fn take_off_locally(&self, mut seat: Seat, seen: Seen) -> Turn {
         seat.depart(seen.clone());
         // Whoever led before us may have filled since we looked.
-        let (text, origin) = (self.key.as_str(), self.key.origin());
-        if let Some(value) = entry::near(&self.cache, text, origin, self.kind) {
-            self.counters.near_hits.one();
+        if let Some(value) = self.query().near() {
             seat.land(Arc::clone(&value));
             return Turn::Found(value);
         }
@@ -230,7 +253,7 @@ impl Call {
         }
         match permit {
             Permit::None => {}
-            Permit::Local => self.keep(&seat, &seen, value, ttl),
+            Permit::Local => self.keep(&seat, &seen, &value, ttl),
             Permit::Leased(lease) => {
                 let Some(remote) = &self.cache.remote else {
                     return;
@@ -248,28 +271,34 @@ impl Call {
                     return;
                 };
                 match remote.fill(&self.key, lease, &bytes, ttl).await {
-                    Ok(true) => {}
-                    Ok(false) => self.refused(),
+                    Ok(Filled::Stored(teller)) => self.keep_stored(&seen, &value, ttl, teller),
+                    Ok(Filled::Overtaken) => self.refused(),
                     Err(_) => self.counters.errors.one(),
                 }
             }
         }
     }
 
+    /// Keeps in process what was stored in Redis, if one connection tells of changes to all that it depends on.
+    fn keep_stored(&self, seen: &Seen, value: &Shared, ttl: Duration, teller: Option<Arc<Teller>>) {
+        let saw = seen.remote.as_ref().and_then(|seen| seen.teller.as_ref());
+        let same = match (saw, &teller) {
+            (Some(saw), Some(teller)) => Arc::ptr_eq(saw, teller),
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            let entry = (self.key.origin(), ttl);
+            self.query().keep(value, entry, seen.near, teller);
+        }
+    }
+
     /// Keeps a value in process, where that is the tier in use.
-    fn keep(&self, seat: &Seat, seen: &Seen, value: Shared, ttl: Duration) {
-        let Some(ttl) = self.cache.local_ttl(ttl) else {
+    fn keep(&self, seat: &Seat, seen: &Seen, value: &Shared, ttl: Duration) {
+        let Some(ttl) = self.cache.local_ttl(ttl, self.terms) else {
             return;
         };
-        let entry = Entry {
-            bytes: (self.kind.weigh)(&value),
-            type_id: (self.kind.type_id)(),
-            origin: self.key.origin(),
-            epoch: seen.epoch,
-            levels: self.key.ends(),
-            expires: clock::after(clock::now(), ttl),
-            value,
-        };
+        let entry = self.query().near_entry(value, self.key.origin(), seen.near, ttl);
         let near = &self.cache.near;
         if !seat.while_current(|| near.insert(self.key.shared(), entry)) {
             self.refused();

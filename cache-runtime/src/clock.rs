@@ -5,7 +5,6 @@
     reason = "the rule is that time is asked for here and nowhere else"
 )]
 
-#[cfg(feature = "redis")]
 use std::future::Future;
 use std::time::Duration;
 #[cfg(feature = "redis")]
@@ -30,9 +29,13 @@ pub(crate) fn unix_ms() -> u64 {
 }
 
 /// Runs `future` for at most `limit`; `None` when it did not finish.
-#[cfg(feature = "redis")]
 pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
     tokio::time::timeout(limit, future).await.ok()
+}
+
+/// Waits.
+pub(crate) async fn sleep(duration: Duration) {
+    tokio::time::sleep(duration).await;
 }
 
 /// Whether the runtime we are in has a time driver. tokio has no other way to tell than to panic where there is none.

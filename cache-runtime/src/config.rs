@@ -3,11 +3,14 @@
 //! Nothing here connects. A value that cannot work is refused in `CacheBuilder::finish`, in a message that names the
 //! setting and the remedy.
 
+mod builder;
+
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
-use crate::location::{DEFAULT_PORT, RedisUrl, Secret};
+use crate::location::RedisUrl;
 use crate::value::codec::Codec;
+pub use builder::CacheBuilder;
 
 /// The settings of one cache.
 ///
@@ -34,9 +37,19 @@ pub struct CacheConfig {
     pub response_timeout: Duration,
     /// The longest life of an in-process entry while Redis is away. Default: 60 s.
     pub fallback_ttl: Duration,
-    /// How long a process that loads a value may keep others from loading it. Default: 10 s.
+    /// Whether values are kept in the process as well, so that reads that repeat do not ask Redis. Default: `true`.
     ///
-    /// A load that takes longer is returned to its caller, and not stored.
+    /// If not, a function caches nothing while Redis is away.
+    pub near: bool,
+    /// The longest life of a value in the process in front of Redis. Default: `None`, its ttl where Redis tells of
+    /// changes (`CLIENT TRACKING`), and 1 s where it does not.
+    pub near_ttl: Option<Duration>,
+    /// How many copies of Redis confirm an invalidation. Default: [`Durability::Server`].
+    pub durability: Durability,
+    /// How long a process that loads a value may keep others from loading it without giving a sign of life. Default: 10 s.
+    ///
+    /// It is the longest time for which a process that died keeps an entry from being stored by others. A process that
+    /// lives prolongs it while it loads.
     pub lease: Duration,
     /// How many connections to Redis there may be. Default: 10.
     ///
@@ -51,6 +64,17 @@ pub struct CacheConfig {
     pub compression: bool,
 }
 
+/// What confirms an invalidation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The answer of the server.
+    #[default]
+    Server,
+    /// The server, and that many of its replicas, asked by `WAIT`: a failover to one of them does not forget it.
+    Replicas(u32),
+}
+
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
@@ -63,6 +87,9 @@ impl Default for CacheConfig {
             connect_timeout: Duration::from_secs(1),
             response_timeout: Duration::from_millis(250),
             fallback_ttl: Duration::from_secs(60),
+            near: true,
+            near_ttl: None,
+            durability: Durability::Server,
             lease: Duration::from_secs(10),
             max_connections: 10,
             codec: Codec::DEFAULT,
@@ -80,6 +107,7 @@ impl CacheConfig {
             ("response_timeout", self.response_timeout),
             ("fallback_ttl", self.fallback_ttl),
             ("lease", self.lease),
+            ("near_ttl", self.near_ttl.unwrap_or(self.lease)),
         ];
         for (setting, duration) in durations {
             lasting(duration).map_err(|flaw| refused(setting, flaw))?;
@@ -135,9 +163,9 @@ pub(crate) fn usable_prefix(prefix: &str) -> Result<(), &'static str> {
                 "expected names separated by single `:`; write `myapp`, or `team:myapp`, without a `:` at the end",
             );
         }
-        if segment.starts_with("gen@") || segment.starts_with("lease@") {
+        if ["gen@", "lease@", "tag@"].into_iter().any(|own| segment.starts_with(own)) {
             return Err(
-                "expected names that do not begin with `gen@` or `lease@`, which the cache uses; choose another",
+                "expected names that do not begin with `gen@`, `lease@` or `tag@`, which the cache uses; choose another",
             );
         }
     }
@@ -149,237 +177,6 @@ fn refused(setting: &str, flaw: &str) -> Error {
         ErrorKind::Config,
         format!("`{setting}` cannot be used: {flaw}"),
     )
-}
-
-/// Settings of a cache to be opened; each setter replaces what was said before.
-///
-/// A setting that cannot work is not reported by its setter but when the cache is opened, the first one first.
-///
-/// ```no_run
-/// use std::time::Duration;
-///
-/// # async fn start() -> Result<(), cache_runtime::Error> {
-/// let cache = cache_runtime::Cache::builder()
-///     .redis_url("redis://127.0.0.1:6379/0")
-///     .key_prefix("myapp")
-///     .default_ttl(Duration::from_secs(300))
-///     .open()
-///     .await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Default)]
-#[must_use = "a builder does nothing until it is opened"]
-pub struct CacheBuilder {
-    pub(crate) config: CacheConfig,
-    pub(crate) location: Location,
-    pub(crate) problem: Option<Error>,
-}
-
-impl From<CacheConfig> for CacheBuilder {
-    fn from(config: CacheConfig) -> Self {
-        Self {
-            config,
-            ..Self::default()
-        }
-    }
-}
-
-impl CacheBuilder {
-    /// Every setting at its default: in-process only.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A name, which `Debug` shows; caches are not looked up by it.
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.config.name = Some(name.into());
-        self
-    }
-
-    /// Where Redis is: `redis://[[user]:password@]host[:port][/db]`, user and password percent-encoded.
-    ///
-    /// A malformed URL is reported when the cache is opened. Excludes `redis_host` and the other parts.
-    pub fn redis_url(mut self, url: impl AsRef<str>) -> Self {
-        match RedisUrl::parse(url.as_ref()) {
-            Ok(url) => self.location.url = Some(url),
-            Err(flaw) => {
-                self.problem
-                    .get_or_insert_with(|| refused("redis_url", flaw));
-            }
-        }
-        self
-    }
-
-    /// The host of Redis, a name or an address. Default, once another part is set: `localhost`.
-    pub fn redis_host(mut self, host: impl Into<String>) -> Self {
-        self.location.host = Some(host.into());
-        self
-    }
-
-    /// The TCP port of Redis. Default: 6379.
-    pub fn redis_port(mut self, port: u16) -> Self {
-        self.location.port = Some(port);
-        self
-    }
-
-    /// The number of the Redis database. Default: 0.
-    pub fn redis_db(mut self, db: u32) -> Self {
-        self.location.db = Some(db);
-        self
-    }
-
-    /// The ACL user, as it is, not percent-encoded. Default: none, which the server takes for `default`.
-    pub fn redis_username(mut self, username: impl Into<String>) -> Self {
-        self.location.username = Some(username.into());
-        self
-    }
-
-    /// The password, as it is, not percent-encoded; it is never printed. Default: none.
-    pub fn redis_password(mut self, password: impl Into<String>) -> Self {
-        self.location.password = Some(Secret::new(password.into()));
-        self
-    }
-
-    /// What every key in Redis begins with: names separated by `:`, without white space and `*?[]{}\^%'`. Default: empty.
-    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.config.key_prefix = prefix.into();
-        self
-    }
-
-    /// How long an entry lives if nothing else is said. Default: 300 s.
-    pub fn default_ttl(mut self, ttl: Duration) -> Self {
-        self.config.default_ttl = ttl;
-        self
-    }
-
-    /// What the in-process entries may weigh together, in bytes. Default: 64 MiB.
-    pub fn memory_limit(mut self, bytes: u64) -> Self {
-        self.config.memory_limit = bytes;
-        self
-    }
-
-    /// How many entries there may be in the process. Default: 10,000.
-    pub fn max_entries(mut self, entries: u64) -> Self {
-        self.config.max_entries = entries;
-        self
-    }
-
-    /// The longest time to wait for a connection to Redis. Default: 1 s.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.config.connect_timeout = timeout;
-        self
-    }
-
-    /// The longest time to wait for an answer of Redis. Default: 250 ms.
-    pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.config.response_timeout = timeout;
-        self
-    }
-
-    /// The longest life of an in-process entry while Redis is away. Default: 60 s.
-    pub fn fallback_ttl(mut self, ttl: Duration) -> Self {
-        self.config.fallback_ttl = ttl;
-        self
-    }
-
-    /// How long a process that loads a value may keep others from loading it. Default: 10 s.
-    pub fn lease(mut self, lease: Duration) -> Self {
-        self.config.lease = lease;
-        self
-    }
-
-    /// How many connections to Redis there may be. Default: 10. Checked and kept; one serves all tasks of a runtime.
-    pub fn max_connections(mut self, connections: u32) -> Self {
-        self.config.max_connections = connections;
-        self
-    }
-
-    /// How values are written in Redis. Default: the first of the enabled features `bincode`, `postcard` and `json`.
-    pub fn codec(mut self, codec: Codec) -> Self {
-        self.config.codec = Some(codec);
-        self
-    }
-
-    /// Whether anything is cached; if not, every read misses and every write does nothing. Default: `true`.
-    pub fn enabled(mut self, enabled: bool) -> Self {
-        self.config.enabled = enabled;
-        self
-    }
-
-    /// The settings, checked, with the location of Redis put together.
-    pub(crate) fn finish(self) -> Result<CacheConfig, Error> {
-        if let Some(problem) = self.problem {
-            return Err(problem);
-        }
-        let mut config = self.config;
-        config.redis = self.location.resolve(config.redis)?;
-        config.check()?;
-        Ok(config)
-    }
-}
-
-/// Where Redis is, as far as the builder was told.
-#[derive(Debug, Default)]
-pub(crate) struct Location {
-    url: Option<RedisUrl>,
-    host: Option<String>,
-    port: Option<u16>,
-    db: Option<u32>,
-    username: Option<String>,
-    password: Option<Secret>,
-}
-
-impl Location {
-    /// The URL, or the parts over what the environment said, or what the environment said.
-    fn resolve(self, environment: Option<RedisUrl>) -> Result<Option<RedisUrl>, Error> {
-        let part = match self.a_part() {
-            None => return Ok(self.url.or(environment)),
-            Some(part) if self.url.is_some() => {
-                // Either could be meant to win; a guess would send a password to the wrong server.
-                let context =
-                    format!("`redis_url` and `{part}` are both set; keep the URL or the parts");
-                return Err(Error::new(ErrorKind::Config, context));
-            }
-            Some(part) => part,
-        };
-        // A password belongs to its host: another host takes nothing over from the environment.
-        let base = environment.filter(|_| self.host.is_none());
-        let base = base.as_ref();
-        RedisUrl::from_parts(
-            self.host
-                .as_deref()
-                .or(base.map(RedisUrl::host))
-                .unwrap_or("localhost"),
-            self.port
-                .or(base.map(RedisUrl::port))
-                .unwrap_or(DEFAULT_PORT),
-            self.db.or(base.map(RedisUrl::db)).unwrap_or(0),
-            self.username
-                .as_deref()
-                .or(base.and_then(RedisUrl::username)),
-            self.password
-                .as_ref()
-                .or(base.and_then(RedisUrl::password))
-                .map(Secret::expose),
-        )
-        .map(Some)
-        .map_err(|flaw| refused(part, flaw))
-    }
-
-    /// The setter of a part that is set.
-    fn a_part(&self) -> Option<&'static str> {
-        let parts = [
-            ("redis_host", self.host.is_some()),
-            ("redis_port", self.port.is_some()),
-            ("redis_db", self.db.is_some()),
-            ("redis_username", self.username.is_some()),
-            ("redis_password", self.password.is_some()),
-        ];
-        parts
-            .into_iter()
-            .find_map(|(setter, is_set)| is_set.then_some(setter))
-    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::clock;
 use crate::inner::Inner;
-use crate::key::Key;
+use crate::key::{Key, Tags};
 use crate::log;
-use crate::near::same_origin;
+use crate::near::coherence::Teller;
+use crate::near::{Entry, Epochs, Source, View, same_origin};
+use crate::policy::Terms;
 use crate::remote;
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
@@ -23,7 +25,7 @@ pub(crate) enum Found {
 }
 
 /// Why the bytes under a key do not answer it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Mismatch {
     /// The entry of another key: a middle box has shifted the replies.
     Key,
@@ -34,66 +36,169 @@ enum Mismatch {
     /// Invalidated.
     Generation,
     Expired,
-    /// The entry names more levels than were asked for.
-    Deeper(usize),
+    /// It lacks a tag of this function.
+    Tags,
+    /// It names other levels or tags than were asked for.
+    Wider { depth: usize, tags: Tags },
 }
 
-/// Looks in the tier that is in use: Redis while it answers, else the process.
-pub(crate) async fn look_up(
-    cache: &Arc<Inner>,
-    key: &Key,
-    kind: Kind,
-    counters: &Counters,
-) -> Found {
-    let epoch = cache.epochs.now(key.levels());
-    match remote_look_up(cache, key, kind, counters).await {
-        Some(Ok(value)) => {
-            counters.store_hits.one();
-            Found::Value(value)
-        }
-        Some(Err(remote)) => Found::Nothing(Seen {
-            epoch,
-            remote: Some(remote),
-        }),
-        None => match near(cache, key.as_str(), key.origin(), kind) {
-            Some(value) => {
-                counters.near_hits.one();
-                Found::Value(value)
-            }
-            None => Found::Nothing(Seen {
-                epoch,
-                remote: None,
-            }),
-        },
-    }
+/// One question: which entry of which cache, of what type, kept on which terms.
+#[derive(Clone, Copy)]
+pub(crate) struct Query<'a> {
+    pub(crate) cache: &'a Arc<Inner>,
+    pub(crate) key: &'a Key,
+    pub(crate) kind: Kind,
+    pub(crate) terms: Terms,
+    pub(crate) counters: &'a Counters,
 }
 
-/// The value in the in-process tier, where that is the tier in use.
+/// The value in the in-process tier.
 pub(crate) fn near(cache: &Inner, key: &str, origin: u64, kind: Kind) -> Option<Shared> {
-    let entry = cache.near.get(key, &cache.epochs, origin)?;
+    let entry = cache.near.get(key, origin)?;
     (entry.type_id == (kind.type_id)()).then_some(entry.value)
 }
 
-/// What Redis has: the value, or what was seen instead. `None`: Redis is not there, or did not answer.
-async fn remote_look_up(
-    cache: &Arc<Inner>,
-    key: &Key,
-    kind: Kind,
-    counters: &Counters,
-) -> Option<Result<Shared, SeenRemote>> {
-    let remote = cache.remote.as_ref()?;
-    let read = answered(remote.look_up(key).await, counters)?;
-    let Err(Mismatch::Deeper(depth)) = judge(cache, key, Some(kind), &read) else {
-        return Some(unpack(cache, key, kind, read, counters));
-    };
-    // Stored by hand under a key with more levels than the function's own prefix has: ask for these too.
-    let deeper = key.with_depth(depth);
-    let read = answered(remote.look_up(&deeper).await, counters)?;
-    let unpacked = unpack(cache, &deeper, kind, read, counters);
-    Some(unpacked.map_err(|mut seen| {
-        seen.generations.truncate(1 + key.depth());
-        seen
-    }))
+impl Query<'_> {
+    /// Looks in the process, and then in Redis while it answers.
+    pub(crate) async fn look_up(self) -> Found {
+        match self.near() {
+            Some(value) => Found::Value(value),
+            None => self.fetch().await,
+        }
+    }
+
+    /// The value in the in-process tier, counted.
+    pub(crate) fn near(self) -> Option<Shared> {
+        let allowed = self.terms.near.allow();
+        let found = allowed.then(|| near(self.cache, self.key.as_str(), self.key.origin(), self.kind));
+        let found = found.flatten();
+        if found.is_some() {
+            self.counters.near_hits.one();
+        }
+        found
+    }
+
+    /// Looks in the tier that is in use: Redis while it answers, else the process.
+    pub(crate) async fn fetch(self) -> Found {
+        // Before the read: what is heard from here on is newer than what it finds.
+        let view = self.cache.near.view(self.key);
+        let nothing = |remote| Found::Nothing(Seen { near: view, remote });
+        match self.ask_redis(view).await {
+            Some(Ok(value)) => {
+                self.counters.store_hits.one();
+                Found::Value(value)
+            }
+            Some(Err(remote)) => nothing(Some(remote)),
+            None => match self.near() {
+                Some(value) => Found::Value(value),
+                None => nothing(None),
+            },
+        }
+    }
+
+    /// What Redis has: the value, or what was seen instead. `None`: Redis is not there, or did not answer.
+    async fn ask_redis(self, view: View) -> Option<Result<Shared, SeenRemote>> {
+        let remote = self.cache.remote.as_ref()?;
+        let read = answered(remote.look_up(self.key).await, self.counters)?;
+        self.weigh(read, view).await
+    }
+
+    /// What the answer of Redis to a look-up amounts to.
+    pub(crate) async fn answer(self, read: Read, view: View) -> Found {
+        match self.weigh(read, view).await {
+            Some(Ok(value)) => {
+                self.counters.store_hits.one();
+                Found::Value(value)
+            }
+            found => Found::Nothing(Seen {
+                near: view,
+                remote: found.and_then(Result::err),
+            }),
+        }
+    }
+
+    async fn weigh(self, read: Read, view: View) -> Option<Result<Shared, SeenRemote>> {
+        let judged = judge(self.cache, self.key, Some(self.kind), &read);
+        let Err(Mismatch::Wider { depth, tags }) = judged else {
+            return Some(self.unpack(read, view));
+        };
+        // Stored under further levels or tags than the asker knows of: ask for these too.
+        let remote = self.cache.remote.as_ref()?;
+        let wider = self.key.widened(depth, tags);
+        let view = self.cache.near.view(&wider);
+        let again = answered(remote.look_up(&wider).await, self.counters)?;
+        let query = Query { key: &wider, ..self };
+        Some(query.unpack(again, view).map_err(|seen| SeenRemote {
+            // Older than the second answer, so that a fill under them is no younger than it says.
+            generations: read.generations,
+            ..seen
+        }))
+    }
+
+    /// The value of an entry that may answer, which is kept in process as well; else what was seen.
+    fn unpack(self, read: Read, view: View) -> Result<Shared, SeenRemote> {
+        match judge(self.cache, self.key, Some(self.kind), &read) {
+            Ok(Some(envelope)) => match (self.kind.decode)(envelope.header.codec, envelope.payload) {
+                Ok(value) => {
+                    let header = &envelope.header;
+                    let now_ms = self.cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
+                    let left = Duration::from_millis(header.expires_at_ms.saturating_sub(now_ms));
+                    self.keep(&value, (header.origin, left), view, read.teller.clone());
+                    return Ok(value);
+                }
+                Err(problem) => {
+                    self.counters.errors.one();
+                    log::rejected(self.key.as_str(), &problem);
+                }
+            },
+            Ok(None) => {}
+            Err(mismatch) => log::rejected(self.key.as_str(), &format_args!("{mismatch:?}")),
+        }
+        if let Some(Err(rejected)) = read.entry.as_deref().map(envelope::read) {
+            self.counters.errors.one();
+            log::rejected(self.key.as_str(), &rejected);
+        }
+        let stamp = read.entry.as_deref().map(envelope::stamp_of);
+        Err(SeenRemote {
+            lease: read.lease,
+            stamp: stamp.unwrap_or_default().to_vec(),
+            generations: read.generations,
+            teller: read.teller,
+        })
+    }
+
+    /// Keeps in process what Redis has just answered, or stored: of which nothing was heard since `view`,
+    /// and of whose changes `teller` will tell.
+    pub(crate) fn keep(
+        self,
+        value: &Shared,
+        (origin, left): (u64, Duration),
+        view: View,
+        teller: Option<Arc<Teller>>,
+    ) {
+        let life = left.min(self.terms.near.bound(teller.is_some()));
+        if life.is_zero() {
+            return;
+        }
+        let entry = self.near_entry(value, origin, view, life);
+        let source = teller.map_or(Source::Untold, Source::Told);
+        let near = &self.cache.near;
+        near.insert_unless_told(self.key.shared(), Entry { source, ..entry }, view);
+    }
+
+    /// A value as the in-process tier keeps it.
+    pub(crate) fn near_entry(self, value: &Shared, origin: u64, view: View, life: Duration) -> Entry {
+        Entry {
+            value: Arc::clone(value),
+            type_id: (self.kind.type_id)(),
+            origin,
+            epoch: view.epoch,
+            places: Epochs::places(self.key.groups()),
+            source: Source::Process,
+            expires: clock::after(clock::now(), life),
+            bytes: (self.kind.weigh)(value),
+        }
+    }
 }
 
 fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Option<Read> {
@@ -105,37 +210,6 @@ fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Option<Read> {
             None
         }
     }
-}
-
-/// The value of an entry that may answer, else what was seen.
-fn unpack(
-    cache: &Inner,
-    key: &Key,
-    kind: Kind,
-    read: Read,
-    counters: &Counters,
-) -> Result<Shared, SeenRemote> {
-    match judge(cache, key, Some(kind), &read) {
-        Ok(Some(envelope)) => match (kind.decode)(envelope.header.codec, envelope.payload) {
-            Ok(value) => return Ok(value),
-            Err(problem) => {
-                counters.errors.one();
-                log::rejected(key.as_str(), &problem);
-            }
-        },
-        Ok(None) => {}
-        Err(mismatch) => log::rejected(key.as_str(), &format_args!("{mismatch:?}")),
-    }
-    if let Some(Err(rejected)) = read.entry.as_deref().map(envelope::read) {
-        counters.errors.one();
-        log::rejected(key.as_str(), &rejected);
-    }
-    let stamp = read.entry.as_deref().map(envelope::stamp_of);
-    Err(SeenRemote {
-        lease: read.lease,
-        stamp: stamp.unwrap_or_default().to_vec(),
-        generations: read.generations,
-    })
 }
 
 /// Whether an entry may answer this key now. `Ok(None)`: there is none, or none of ours.
@@ -158,24 +232,39 @@ fn judge<'a>(
     if kind.is_some_and(|kind| header.fingerprint != (kind.facts)().shape.fingerprint) {
         return Err(Mismatch::Type);
     }
-    let named = usize::from(header.levels);
-    if named > read.generations.len() {
-        return Err(Mismatch::Deeper(named.saturating_sub(1)));
-    }
-    let current = header.generations.iter().map(|named| Some(*named));
-    let stand = current.eq(read
-        .generations
-        .iter()
-        .take(header.generations.len())
-        .copied());
-    if !stand || header.generations.is_empty() {
-        return Err(Mismatch::Generation);
-    }
+    check_groups(key, &envelope, &read.generations)?;
     let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
     if header.expires_at_ms <= now_ms {
         return Err(Mismatch::Expired);
     }
     Ok(Some(envelope))
+}
+
+/// Whether every group of an entry still has the generation under which it was loaded.
+fn check_groups(
+    key: &Key,
+    envelope: &Envelope<'_>,
+    current: &[Option<u64>],
+) -> Result<(), Mismatch> {
+    let header = &envelope.header;
+    if !key.tags().all(|tag| envelope.tags().any(|named| named == tag)) {
+        // Whoever invalidates by that tag would not reach it.
+        return Err(Mismatch::Tags);
+    }
+    let (asked, named) = (1 + key.depth(), usize::from(header.levels));
+    if named > asked || !envelope.tags().eq(key.tags()) {
+        return Err(Mismatch::Wider {
+            depth: named.max(asked).saturating_sub(1),
+            tags: Some(envelope.tags().map(Box::from).collect()),
+        });
+    }
+    let levels = current.iter().take(named);
+    let tags = current.iter().skip(asked);
+    let stand = levels.chain(tags).copied().eq(header.generations.iter().map(|named| Some(*named)));
+    match stand && named > 0 {
+        true => Ok(()),
+        false => Err(Mismatch::Generation),
+    }
 }
 
 /// A value on its way to Redis.
@@ -206,11 +295,11 @@ impl Parcel<'_> {
             fingerprint: facts.shape.fingerprint,
             expires_at_ms: now_ms.saturating_add(clock::millis(self.ttl)),
             load_ms: u32::try_from(clock::millis(self.took)).unwrap_or(u32::MAX),
-            levels: u8::try_from(generations.len()).unwrap_or(u8::MAX),
+            levels: u8::try_from(1 + self.key.depth()).unwrap_or(u8::MAX),
             generations,
         };
         let mut bytes = Vec::new();
-        let written = envelope::write(&header, &mut bytes, |out| {
+        let written = envelope::write(&header, self.key.tags(), &mut bytes, |out| {
             (self.kind.encode)(codec, self.value, facts, out)
         });
         match written {
@@ -238,16 +327,15 @@ pub(crate) async fn stands(cache: &Arc<Inner>, key: &Key) -> Result<bool, Troubl
     };
     let read = remote.look_up(key).await?;
     let judged = judge(cache, key, None, &read);
-    if let Err(Mismatch::Deeper(depth)) = judged {
-        let deeper = key.with_depth(depth);
-        let read = remote.look_up(&deeper).await?;
-        return Ok(matches!(judge(cache, &deeper, None, &read), Ok(Some(_))));
+    if let Err(Mismatch::Wider { depth, tags }) = judged {
+        let wider = key.widened(depth, tags);
+        let read = remote.look_up(&wider).await?;
+        return Ok(matches!(judge(cache, &wider, None, &read), Ok(Some(_))));
     }
     Ok(matches!(judged, Ok(Some(_))))
 }
 
 /// Whether the in-process tier has an entry under this key, of whatever type.
 pub(crate) fn stands_near(cache: &Inner, key: &Key) -> bool {
-    let found = cache.near.get(key.as_str(), &cache.epochs, key.origin());
-    found.is_some()
+    cache.near.get(key.as_str(), key.origin()).is_some()
 }

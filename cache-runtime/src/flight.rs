@@ -127,6 +127,14 @@ impl Flights {
         }
     }
 
+    /// Leads a flight of one's own, whatever others do.
+    pub(crate) fn lead(self: &Arc<Self>, key: &Key, type_id: TypeId) -> Seat {
+        let flight = Flight::new(key, type_id);
+        let mut shard = self.shard(key.as_str());
+        shard.insert(key.shared(), Arc::clone(&flight));
+        Seat::new(self, flight)
+    }
+
     /// Takes the flight for an entry out of the table: nobody joins it any more, and it may not fill the near tier.
     pub(crate) fn detach(&self, key: &str) {
         self.shard(key).remove(key);

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cache::Cache;
 use crate::mode::Mode;
-use crate::near::Tier;
+use crate::near::Near;
 
 /// How the cache is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -66,7 +66,7 @@ impl Cache {
                 Ok(round_trip) => health.round_trip = Some(round_trip),
                 Err(trouble) => {
                     health.problem = Some(trouble.to_string());
-                    health.state = if Tier::EXISTS {
+                    health.state = if Near::EXISTS {
                         HealthState::Degraded
                     } else {
                         HealthState::Unavailable
@@ -75,7 +75,7 @@ impl Cache {
             }
             health.server_version = remote.facts().version;
             health.mode = self.mode();
-        } else if !Tier::EXISTS {
+        } else if !Near::EXISTS {
             health.state = HealthState::Unavailable;
             health.backend = "none";
         }

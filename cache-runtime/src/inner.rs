@@ -12,7 +12,8 @@ use crate::error::{Error, ErrorKind};
 use crate::flight::Flights;
 use crate::key::Key;
 use crate::mode::Mode;
-use crate::near::{Epochs, Tier};
+use crate::near::Near;
+use crate::policy::{NearTerms, Policy, Terms};
 use crate::remote::Remote;
 use crate::site::{Bound, CallSite};
 use crate::stats::{Book, Counters};
@@ -23,8 +24,7 @@ pub(crate) struct Inner {
     /// Tells caches apart.
     pub(crate) number: u64,
     pub(crate) config: CacheConfig,
-    pub(crate) near: Tier,
-    pub(crate) epochs: Arc<Epochs>,
+    pub(crate) near: Arc<Near>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) book: Book,
@@ -39,12 +39,11 @@ impl Inner {
     pub(crate) fn new(
         config: CacheConfig,
         remote: Option<Arc<Remote>>,
-        epochs: Arc<Epochs>,
+        near: Arc<Near>,
     ) -> Self {
         Self {
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
-            near: Tier::new(config.memory_limit, config.max_entries),
-            epochs,
+            near,
             flights: Flights::new(),
             remote,
             book: Book::default(),
@@ -87,8 +86,27 @@ impl Inner {
         asked.unwrap_or(self.config.default_ttl).min(clock::FAR)
     }
 
-    /// How long a value may live in process. `None`: it is not kept there, because Redis is in use.
-    pub(crate) fn local_ttl(&self, ttl: Duration) -> Option<Duration> {
+    /// The terms of a function in this cache.
+    pub(crate) fn terms(&self, policy: &Policy) -> Terms {
+        let mut terms = policy.terms;
+        terms.near = match (terms.near, self.config.near, self.config.near_ttl) {
+            (NearTerms::Off, ..) | (_, false, _) => NearTerms::Off,
+            (NearTerms::On, true, Some(bound)) => NearTerms::AtMost(bound),
+            (own, true, _) => own,
+        };
+        terms
+    }
+
+    /// The terms of what is read and stored by hand.
+    pub(crate) fn terms_by_hand(&self) -> Terms {
+        self.terms(&Policy::DEFAULT)
+    }
+
+    /// How long a value that was not stored in Redis may live in process. `None`: it is not kept there.
+    pub(crate) fn local_ttl(&self, ttl: Duration, terms: Terms) -> Option<Duration> {
+        if !terms.near.allow() {
+            return None;
+        }
         match self.mode() {
             Mode::Memory => Some(ttl),
             Mode::Fallback => Some(ttl.min(self.config.fallback_ttl)),
@@ -102,8 +120,8 @@ impl Inner {
         }
         match &self.remote {
             Some(remote) if remote.is_up() => Mode::Redis,
-            Some(_) if Tier::EXISTS => Mode::Fallback,
-            None if Tier::EXISTS => Mode::Memory,
+            Some(_) if Near::EXISTS => Mode::Fallback,
+            None if Near::EXISTS => Mode::Memory,
             Some(_) | None => Mode::Disabled,
         }
     }
@@ -120,7 +138,7 @@ impl Inner {
 
     /// Whether Redis failed and nothing stands in for it, as an error of the manual API.
     pub(crate) fn failed(trouble: &Trouble) -> Result<(), Error> {
-        if Tier::EXISTS {
+        if Near::EXISTS {
             return Ok(());
         }
         Err(error(trouble))

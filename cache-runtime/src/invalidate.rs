@@ -7,10 +7,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use crate::config::Durability;
 use crate::inner::Inner;
+use crate::invalidated::{Invalidated, Reach};
 use crate::key::{self, Key, KeyWriter};
 use crate::log;
 use crate::store::Trouble;
+
+/// Under which the invalidations of tags are counted.
+pub(crate) const TAGS: &str = "(tags)";
 
 /// One mutating function.
 #[derive(Debug)]
@@ -41,8 +46,8 @@ impl InvalidateSite {
 /// What is to be forgotten, in one cache.
 #[derive(Debug, Default)]
 pub(crate) struct Doomed {
-    /// Levels of keys: everything under them.
-    levels: Vec<String>,
+    /// Levels of keys and tags: everything in them.
+    groups: Vec<String>,
     entries: Vec<String>,
 }
 
@@ -50,16 +55,25 @@ impl Doomed {
     pub(crate) fn level(&mut self, level: String) {
         // An entry that is named like the level itself is under it as well.
         self.entries.push(level.clone());
-        self.levels.push(level);
+        self.groups.push(level);
+    }
+
+    pub(crate) fn tag(&mut self, tag: String) {
+        self.groups.push(tag);
     }
 
     pub(crate) fn entry(&mut self, entry: String) {
         self.entries.push(entry);
     }
 
+    /// Everything in the cache.
+    pub(crate) fn everything(&mut self, root: &str) {
+        self.groups.push(root.to_owned());
+    }
+
     /// What Redis has to delete.
     fn names(&self) -> Vec<String> {
-        let generations = self.levels.iter().map(|level| key::generation_name(level));
+        let generations = self.groups.iter().map(|group| key::generation_name(group));
         let leases = self.entries.iter().map(|entry| key::lease_name(entry));
         generations
             .chain(leases)
@@ -69,8 +83,8 @@ impl Doomed {
 
     /// Forgets it in this process.
     fn apply_locally(&self, cache: &Inner) {
-        for level in &self.levels {
-            cache.epochs.end(level);
+        for group in &self.groups {
+            cache.near.end(group);
         }
         for entry in &self.entries {
             // The flight first: once it is detached, it can no longer fill behind the removal.
@@ -80,14 +94,26 @@ impl Doomed {
     }
 
     /// Forgets it everywhere.
-    async fn apply(&self, cache: &Arc<Inner>) -> Result<(), Trouble> {
+    async fn apply(&self, cache: &Arc<Inner>) -> Invalidated {
         self.apply_locally(cache);
         let Some(remote) = &cache.remote else {
-            return Ok(());
+            return Invalidated::confirmed(Reach::Process, 0);
         };
         let told = remote.unlink(&self.names()).await;
         self.apply_locally(cache);
-        told
+        match (told, cache.config.durability) {
+            (Ok(confirmed), Durability::Replicas(wanted)) if confirmed < Some(wanted) => {
+                let confirmed = confirmed.unwrap_or_default();
+                let reason = format!("{confirmed} of {wanted} replicas confirmed it in time");
+                Invalidated::unconfirmed(Reach::Redis, confirmed, reason)
+            }
+            (Ok(confirmed), _) => {
+                Invalidated::confirmed(Reach::Redis, confirmed.unwrap_or_default())
+            }
+            (Err(trouble), _) => {
+                Invalidated::unconfirmed(Reach::Remembered, 0, trouble.to_string())
+            }
+        }
     }
 }
 
@@ -121,6 +147,24 @@ impl Targets<'_> {
                 // Without its key the entry cannot be named, but everything around it can.
                 log::no_key(self.site.function, &problem);
                 self.prefix(prefix);
+            }
+        }
+    }
+
+    /// Every entry with a tag.
+    pub fn tag(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) {
+        let mut text = String::new();
+        let mut writer = KeyWriter::new(&mut text);
+        write(&mut writer);
+        match writer.finish() {
+            Ok(()) => {
+                self.cache.counters(TAGS).invalidations.one();
+                self.doomed.tag(key::tag(self.cache.root(), &text));
+            }
+            Err(problem) => {
+                // Without its text the tag cannot be named, but everything can.
+                log::no_key(self.site.function, &problem);
+                self.doomed.everything(self.cache.root());
             }
         }
     }
@@ -193,27 +237,44 @@ impl Pending {
         }
     }
 
-    pub(crate) fn of_entry(cache: &Arc<Inner>, key: &Key) -> Self {
+    pub(crate) fn of_entries<'a>(
+        cache: &Arc<Inner>,
+        keys: impl IntoIterator<Item = &'a Key>,
+    ) -> Self {
         let mut doomed = Doomed::default();
-        doomed.entry(key.as_str().to_owned());
+        for key in keys {
+            doomed.entry(key.as_str().to_owned());
+        }
         Self::new(cache, doomed)
     }
 
-    /// Forgets this entry everywhere, and answers whether Redis had it.
-    pub(crate) async fn remove(&mut self, key: &Key) -> Result<bool, Trouble> {
+    /// Forgets it in this process, before something else is written in its place. Dropped before the [`end`](Self::end) of
+    /// that, it is forgotten everywhere.
+    pub(crate) fn begin(&mut self) {
         self.armed = true;
         self.doomed.apply_locally(&self.cache);
-        let told = match &self.cache.remote {
-            Some(remote) => remote.remove(key).await,
-            None => Ok(false),
-        };
+    }
+
+    /// Forgets it in this process once more, now that something else was written.
+    pub(crate) fn end(&mut self) {
         self.doomed.apply_locally(&self.cache);
         self.armed = false;
+    }
+
+    /// Forgets these entries everywhere, and answers how many Redis had.
+    pub(crate) async fn remove(&mut self) -> Result<u64, Trouble> {
+        self.begin();
+        let entries: Vec<&str> = self.doomed.entries.iter().map(String::as_str).collect();
+        let told = match &self.cache.remote {
+            Some(remote) => remote.remove(&entries).await,
+            None => Ok(0),
+        };
+        self.end();
         told
     }
 
     /// Forgets it everywhere. What Redis did not confirm is remembered, and replayed before Redis is trusted again.
-    pub(crate) async fn settle(&mut self) -> Result<(), Trouble> {
+    pub(crate) async fn settle(&mut self) -> Invalidated {
         self.armed = true;
         let (doomed, cache) = (Arc::clone(&self.doomed), Arc::clone(&self.cache));
         let told = Box::pin(async move { doomed.apply(&cache).await }).await;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::task::AbortHandle;
+
 use crate::remote::Remote;
 
 /// What the leader of a flight may do with its value.
@@ -22,6 +24,7 @@ pub(crate) struct Lease {
     entry: Arc<str>,
     token: u64,
     spent: bool,
+    renewal: Option<AbortHandle>,
 }
 
 impl Lease {
@@ -31,6 +34,7 @@ impl Lease {
             entry,
             token,
             spent: false,
+            renewal: None,
         }
     }
 
@@ -42,6 +46,12 @@ impl Lease {
         &self.entry
     }
 
+    /// Keeps it alive from now on, until it is spent or dropped: as long as this process lives, however long the load takes.
+    pub(crate) fn keep_alive(&mut self) {
+        let renewal = Remote::keep_alive(&self.remote, Arc::clone(&self.entry), self.token);
+        self.renewal = renewal;
+    }
+
     /// There is nothing to give back: the fill has removed the lease, or it was not granted.
     pub(crate) fn spend(mut self) {
         self.spent = true;
@@ -50,6 +60,9 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if let Some(renewal) = &self.renewal {
+            renewal.abort();
+        }
         if !self.spent {
             Remote::release_later(&self.remote, Arc::clone(&self.entry), self.token);
         }

@@ -19,6 +19,14 @@ pub(crate) fn back(away: Duration, replayed: usize) {
     warn!(?away, replayed, "redis is back");
 }
 
+#[cfg(feature = "redis")]
+pub(crate) fn untold(refusal: &str) {
+    warn!(
+        refusal,
+        "redis does not tell of changes (CLIENT TRACKING), values are kept in process for `near_ttl` only"
+    );
+}
+
 pub(crate) fn refused(trouble: &Trouble) {
     warn!(%trouble, "redis refuses, going on without it for this");
 }
@@ -33,6 +41,10 @@ pub(crate) fn not_stored(type_name: &str, problem: &CodecError) {
 
 pub(crate) fn no_key(function: &str, problem: &Unwritable) {
     warn!(function, %problem, "an argument cannot be part of a key, running uncached");
+}
+
+pub(crate) fn no_tag(key: &str, problem: &Unwritable) {
+    warn!(key, %problem, "an argument cannot be part of a tag, running uncached");
 }
 
 pub(crate) fn rejected(key: &str, reason: &dyn std::fmt::Display) {

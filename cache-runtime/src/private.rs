@@ -11,14 +11,14 @@ use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
 use crate::entry;
 use crate::global;
-use crate::key::Key;
+use crate::key::{self, Key, Unwritable};
 use crate::log;
 use crate::value::{self, Hands, Kind, Value};
 
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::{KeyPart, KeyWriter};
 pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};
-pub use crate::policy::Policy;
+pub use crate::policy::{Coalesce, Policy};
 pub use crate::site::CallSite;
 
 thread_local! {
@@ -30,6 +30,35 @@ thread_local! {
 pub struct Call<O: Outcome> {
     /// `None`: the body is run, and nothing is cached. Boxed, so that a cached function's future is hardly larger than its body's.
     call: Option<(Box<CachedCall>, Hands<O::Value>)>,
+}
+
+/// Writes the tags of one call.
+#[derive(Debug)]
+pub struct Tags<'a> {
+    root: &'a str,
+    groups: Vec<Box<str>>,
+    problem: Option<Unwritable>,
+}
+
+impl Tags<'_> {
+    /// The next tag.
+    pub fn tag(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) {
+        let mut text = String::new();
+        let mut writer = KeyWriter::new(&mut text);
+        write(&mut writer);
+        match writer.finish() {
+            Ok(()) => {
+                let group = key::tag(self.root, &text).into();
+                // Two templates may come to the same text.
+                if !self.groups.contains(&group) {
+                    self.groups.push(group);
+                }
+            }
+            Err(problem) => {
+                self.problem.get_or_insert(problem);
+            }
+        }
+    }
 }
 
 impl<O: Outcome> std::fmt::Debug for Call<O> {
@@ -59,11 +88,12 @@ where
     }
     let bound = cache.bound(site);
     let kind = Kind::of::<O::Value>();
+    let terms = cache.terms(site.policy());
     let mut text = TEXT.take();
     text.clear();
     let written = bound.write(&mut text, arguments);
     let found = match &written {
-        Ok((_, origin)) if cache.remote.is_none() => entry::near(cache, &text, *origin, kind),
+        Ok((_, origin)) if terms.near.allow() => entry::near(cache, &text, *origin, kind),
         Ok(_) | Err(_) => None,
     };
     if let Some(value) = found.as_ref().and_then(value::take::<O::Value>) {
@@ -85,6 +115,7 @@ where
         key,
         kind,
         ttl: Ttl::Fixed(cache.ttl(site.policy().ttl)),
+        terms,
         counters: Arc::clone(&bound.counters),
         cache: Arc::clone(cache),
     };
@@ -112,6 +143,33 @@ impl<O: Outcome> Call<O> {
         if let Some((call, _)) = &mut self.call {
             call.ttl = Ttl::Until(clock::after(clock::now(), ttl));
         }
+        self
+    }
+
+    /// Names the tags of the entry.
+    #[must_use]
+    pub fn tags<T>(mut self, name: T) -> Self
+    where
+        T: FnOnce(&mut Tags<'_>),
+    {
+        let Some((mut call, hands)) = self.call.take() else {
+            return self;
+        };
+        let mut tags = Tags {
+            root: call.cache.root(),
+            groups: Vec::new(),
+            problem: None,
+        };
+        name(&mut tags);
+        let (groups, problem) = (tags.groups, tags.problem);
+        if let Some(problem) = problem {
+            // An entry that cannot be invalidated by all of its tags must not be kept.
+            call.counters.errors.one();
+            log::no_tag(call.key.as_str(), &problem);
+            return self;
+        }
+        call.key = call.key.clone().with_tags(Some(groups.into()));
+        self.call = Some((call, hands));
         self
     }
 

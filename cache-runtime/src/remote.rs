@@ -1,6 +1,7 @@
 //! Redis as the flows see it: asked while the breaker is closed, and trusted once every remembered invalidation is replayed.
 
-use std::collections::HashMap;
+mod leases;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,16 +9,19 @@ use tokio::runtime::Handle;
 
 use crate::breaker::{Breaker, Gate};
 use crate::clock::{self, Instant};
-use crate::config::CacheConfig;
+use crate::config::{CacheConfig, Durability};
 use crate::error::Error;
 use crate::key::{self, Key};
 use crate::lease::Lease;
 use crate::log;
-use crate::near::Epochs;
+use crate::near::Near;
 use crate::outage::Journal;
 use crate::random;
 use crate::seen::SeenRemote;
-use crate::store::{Acquired, Read, ServerFacts, Store, Trouble};
+use crate::store::{Filled, Put, Read, ServerFacts, Store, Trouble};
+
+use leases::Returning;
+pub(crate) use leases::Leave;
 
 /// A refusal that goes on is said again after so long. Answers in between do not end it: one key may be refused and the others not.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -30,10 +34,11 @@ pub(crate) struct Remote {
     /// One replay at a time.
     replaying: tokio::sync::Mutex<()>,
     /// Ended whenever this process starts or stops trusting Redis: what was kept in process before does not count after.
-    epochs: Arc<Epochs>,
+    near: Arc<Near>,
+    durability: Durability,
     lease: Duration,
-    /// Leases on their way back, by entry: their release is under way, and this process may take them over until it arrives.
-    returning: Mutex<HashMap<Arc<str>, u64>>,
+    /// Leases on their way back.
+    returning: Returning,
     /// For each kind of operation, when it was last said that it is refused.
     refused: [Mutex<Option<Instant>>; 3],
 }
@@ -46,24 +51,17 @@ enum Doing {
     Deleting,
 }
 
-/// The answer to a request for the leave to fill.
-#[derive(Debug)]
-pub(crate) enum Leave {
-    Granted(Lease),
-    Held(u64),
-    Changed,
-}
-
 impl Remote {
-    pub(crate) fn open(config: &CacheConfig, epochs: Arc<Epochs>) -> Result<Self, Error> {
+    pub(crate) fn open(config: &CacheConfig, near: Arc<Near>) -> Result<Self, Error> {
         Ok(Self {
-            store: Store::open(config)?,
+            store: Store::open(config, Arc::clone(&near))?,
             breaker: Breaker::new(),
             journal: Journal::new(key::generation_name(&config.key_prefix)),
             replaying: tokio::sync::Mutex::default(),
-            epochs,
+            near,
+            durability: config.durability,
             lease: config.lease,
-            returning: Mutex::default(),
+            returning: Returning::default(),
             refused: Default::default(),
         })
     }
@@ -71,6 +69,11 @@ impl Remote {
     /// Whether Redis is in use.
     pub(crate) fn is_up(&self) -> bool {
         self.breaker.is_closed()
+    }
+
+    /// How long a lease lives without a sign of life.
+    pub(crate) fn lease(&self) -> Duration {
+        self.lease
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
@@ -103,43 +106,14 @@ impl Remote {
         self.note(Doing::Writing, self.store.renew(key, seen, ttl).await)
     }
 
-    /// Asks for the leave to fill, unless the entry is another than the one with the `stamp` that was seen.
-    /// `token` will be the lease's: chosen by the caller, so that it is known before the answer.
-    pub(crate) async fn acquire(
-        self: &Arc<Self>,
-        key: &Key,
-        stamp: &[u8],
-        token: u64,
-    ) -> Result<Leave, Trouble> {
-        self.ready().await?;
-        let returning = lock(&self.returning).get(key.as_str()).copied();
-        // Ours from the moment it is asked for: who is cancelled before the answer gives it back all the same.
-        let lease = Lease::asked_for(Arc::clone(self), key.shared(), token);
-        let acquired = self
-            .store
-            .acquire(key, stamp, token, returning, self.lease)
-            .await;
-        Ok(match self.note(Doing::Writing, acquired)? {
-            Acquired::Granted => Leave::Granted(lease),
-            Acquired::Held(holder) => {
-                lease.spend();
-                Leave::Held(holder)
-            }
-            Acquired::Changed => {
-                lease.spend();
-                Leave::Changed
-            }
-        })
-    }
-
-    /// Stores an entry under its lease; answers whether the lease still stood.
+    /// Stores an entry under its lease.
     pub(crate) async fn fill(
         self: &Arc<Self>,
         key: &Key,
         lease: Lease,
         bytes: &[u8],
         ttl: Duration,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<Filled, Trouble> {
         self.ready().await?;
         let filled = self
             .store
@@ -147,56 +121,63 @@ impl Remote {
             .await;
         let filled = self.note(Doing::Writing, filled)?;
         lease.spend();
-        if filled {
-            let _ = self.note(Doing::Writing, self.store.keep_generations(key, ttl).await);
+        // What we do ourselves we are not told.
+        self.near.told_of_lease(key.as_str());
+        if matches!(filled, Filled::Stored(_)) {
+            self.keep_generations(key, ttl).await;
         }
         Ok(filled)
     }
 
-    /// The generations of a key as they are now, created where missing.
-    pub(crate) async fn generations(
-        self: &Arc<Self>,
-        key: &Key,
-        ttl: Duration,
-    ) -> Result<Vec<Option<u64>>, Trouble> {
-        let read = self.look_up(key).await?;
-        let mut seen = SeenRemote {
-            lease: None,
-            generations: read.generations,
-            stamp: Vec::new(),
-        };
-        self.renew(key, &mut seen, ttl).await?;
-        Ok(seen.generations)
+    async fn keep_generations(&self, key: &Key, ttl: Duration) {
+        let kept = self.store.keep_generations(key, ttl).await;
+        let prolonged = self
+            .note(Doing::Writing, kept)
+            .unwrap_or_else(|_| key.groups().collect());
+        // The server has forgotten that we read them; what was read before must not rely on it.
+        for group in prolonged {
+            self.near.told_of_group(group);
+        }
     }
 
-    pub(crate) async fn put(
-        self: &Arc<Self>,
-        key: &Key,
-        bytes: &[u8],
-        ttl: Duration,
-    ) -> Result<(), Trouble> {
+    /// Stores entries whatever was there; answers for each whether it could be.
+    pub(crate) async fn put(self: &Arc<Self>, puts: &[Put<'_>]) -> Result<Vec<bool>, Trouble> {
         self.ready().await?;
-        self.note(
-            Doing::Writing,
-            self.store.put(key.as_str(), bytes, ttl).await,
-        )
+        self.note(Doing::Writing, self.store.put(puts).await)
     }
 
-    /// Deletes an entry; answers whether it was there. Remembered where Redis does not confirm it.
-    pub(crate) async fn remove(self: &Arc<Self>, key: &Key) -> Result<bool, Trouble> {
-        let names = entry_names(key.as_str());
+    pub(crate) async fn look_up_many(
+        self: &Arc<Self>,
+        keys: &[Key],
+    ) -> Result<Vec<Read>, Trouble> {
+        self.ready().await?;
+        self.note(Doing::Reading, self.store.look_up_many(keys).await)
+    }
+
+    /// Deletes entries; answers how many there were. Remembered where Redis does not confirm it.
+    pub(crate) async fn remove(self: &Arc<Self>, entries: &[&str]) -> Result<u64, Trouble> {
         let asked = async {
             self.ready().await?;
-            self.note(Doing::Deleting, self.store.remove(key.as_str()).await)
+            self.note(Doing::Deleting, self.store.remove(entries).await)
         };
-        asked.await.inspect_err(|_| self.journal.remember(&names))
+        asked.await.inspect_err(|_| {
+            let names = entries.iter().flat_map(|entry| entry_names(entry));
+            self.journal.remember(&names.collect::<Vec<_>>());
+        })
     }
 
-    /// Deletes names. Remembered where Redis does not confirm it.
-    pub(crate) async fn unlink(self: &Arc<Self>, names: &[String]) -> Result<(), Trouble> {
+    /// Deletes names; answers how many replicas have confirmed it, where that was asked for.
+    /// Remembered where Redis does not confirm it.
+    pub(crate) async fn unlink(self: &Arc<Self>, names: &[String]) -> Result<Option<u32>, Trouble> {
         let asked = async {
             self.ready().await?;
-            self.note(Doing::Deleting, self.store.unlink(names).await)
+            let told = match self.durability {
+                Durability::Server => self.store.unlink(names).await.map(|()| None),
+                Durability::Replicas(count) => {
+                    self.store.unlink_on_replicas(names, count).await.map(Some)
+                }
+            };
+            self.note(Doing::Deleting, told)
         };
         asked.await.inspect_err(|_| self.journal.remember(names))
     }
@@ -213,25 +194,6 @@ impl Remote {
         let remote = Arc::clone(self);
         spawn(async move {
             let _ = remote.ready().await;
-        });
-    }
-
-    /// Gives a lease back in the background. Where that is impossible, it ends by itself.
-    pub(crate) fn release_later(remote: &Arc<Self>, entry: Arc<str>, token: u64) {
-        lock(&remote.returning).insert(Arc::clone(&entry), token);
-        let returning = Returning {
-            remote: Arc::clone(remote),
-            entry,
-            token,
-        };
-        spawn(async move {
-            let remote = &returning.remote;
-            if remote.is_up() {
-                let _ = remote.note(
-                    Doing::Deleting,
-                    remote.store.release(&returning.entry, token).await,
-                );
-            }
         });
     }
 
@@ -322,24 +284,8 @@ impl Remote {
 
     fn opened(&self, now: bool, trouble: &Trouble) {
         if now {
-            self.epochs.end_all();
+            self.near.end_all();
             log::unreachable(trouble);
-        }
-    }
-}
-
-/// A lease on its way back, until it has arrived or been lost.
-struct Returning {
-    remote: Arc<Remote>,
-    entry: Arc<str>,
-    token: u64,
-}
-
-impl Drop for Returning {
-    fn drop(&mut self) {
-        let mut returning = lock(&self.remote.returning);
-        if returning.get(&self.entry) == Some(&self.token) {
-            returning.remove(&self.entry);
         }
     }
 }
@@ -365,7 +311,7 @@ impl Probe {
         };
         self.succeeded = true;
         let away = remote.breaker.close();
-        remote.epochs.end_all();
+        remote.near.end_all();
         log::back(away, replayed);
     }
 }

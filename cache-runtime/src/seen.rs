@@ -1,25 +1,30 @@
 //! What a caller saw before it decided to load: the fill is bound to it, and only loads begun under the same view may be shared.
 
-use crate::near::Epoch;
+use std::sync::Arc;
+
+use crate::near::View;
+use crate::near::coherence::Teller;
 
 /// The state of the world at a look-up that found nothing usable.
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
-    /// Local invalidations so far.
-    pub(crate) epoch: Epoch,
+    /// What this process has invalidated, and was told of, so far.
+    pub(crate) near: View,
     /// What Redis said; `None` where Redis was not asked or did not answer.
     pub(crate) remote: Option<SeenRemote>,
 }
 
 /// What Redis said at a look-up.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct SeenRemote {
     /// The lease that stood, as a number that tells leases apart.
     pub(crate) lease: Option<u64>,
-    /// One per level of the key, the root first. `None`: missing, so that every entry under that level is dead.
+    /// One per group of the key: the levels, the root first, and then the tags. `None`: missing, so that every entry in it is dead.
     pub(crate) generations: Vec<Option<u64>>,
     /// Bytes 8 to 15 of the entry that stood, empty when there was none.
     pub(crate) stamp: Vec<u8>,
+    /// The connection that tells of changes to all of this; `None` where there is no single one.
+    pub(crate) teller: Option<Arc<Teller>>,
 }
 
 impl Seen {
@@ -35,7 +40,7 @@ impl Seen {
     ///
     /// Through Redis only while the lease of that load stands: invalidating one entry changes no generation, it deletes the lease.
     pub(crate) fn covers(&self, later: &Self) -> bool {
-        if self.epoch != later.epoch {
+        if !self.near.epoch.is_same_here(later.near.epoch) {
             return false;
         }
         match (&self.remote, &later.remote) {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use super::{Cabin, Flights, Follower, Joined, Landing, Seat, Ticket};
 use crate::key::{Key, Levels};
 use crate::lease::Permit;
-use crate::near::Epochs;
+use crate::near::Near;
 use crate::seen::{Seen, SeenRemote};
 use crate::value::Shared;
 
 struct Airport {
     flights: Arc<Flights>,
-    epochs: Epochs,
+    near: Near,
     key: Key,
 }
 
@@ -19,7 +19,7 @@ impl Airport {
         let text = "video:get_video:42";
         Self {
             flights: Flights::new(),
-            epochs: Epochs::new(),
+            near: Near::new(1 << 20, 100),
             key: Key::new(text, Levels::all(0, text), 1),
         }
     }
@@ -27,7 +27,7 @@ impl Airport {
     /// A caller in a process without Redis.
     fn local(&self) -> Seen {
         Seen {
-            epoch: self.epochs.now(self.key.levels()),
+            near: self.near.view(&self.key),
             remote: None,
         }
     }
@@ -38,6 +38,7 @@ impl Airport {
             lease,
             generations: vec![Some(generation)],
             stamp: Vec::new(),
+            teller: None,
         };
         Seen {
             remote: Some(remote),
@@ -129,7 +130,7 @@ fn who_began_after_a_local_invalidation_leads_a_flight_of_his_own() {
         Joined::Follow(_)
     ));
 
-    airport.epochs.end("video");
+    airport.near.end("video");
 
     assert!(matches!(
         airport.join(&airport.local(), airport.flights.ticket()),

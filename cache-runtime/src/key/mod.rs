@@ -20,6 +20,10 @@ pub(crate) const MAX_DEPTH: usize = 16;
 
 const GENERATION: &str = "gen@";
 const LEASE: &str = "lease@";
+const TAG: &str = "tag@";
+
+/// A longer tag is kept as its hash.
+const LONGEST_TAG: usize = 256;
 
 /// What can be part of a key: every `Serialize`.
 #[diagnostic::on_unimplemented(
@@ -114,7 +118,12 @@ pub(crate) struct Key {
     text: Arc<str>,
     levels: Levels,
     origin: u64,
+    /// The groups of its tags, as [`tag`] writes them.
+    tags: Tags,
 }
+
+/// The groups that the tags of an entry stand for.
+pub(crate) type Tags = Option<Arc<[Box<str>]>>;
 
 /// Where the levels of a key end: at the root, and at each of the first `depth` colons after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -162,6 +171,7 @@ impl Key {
             text: text.into(),
             levels,
             origin,
+            tags: None,
         }
     }
 
@@ -193,16 +203,27 @@ impl Key {
         self.levels.of(&self.text)
     }
 
-    /// Where the levels end.
-    pub(crate) fn ends(&self) -> Levels {
-        self.levels
+    /// Everything this key can be invalidated by: its levels, and then its tags.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.levels().chain(self.tags())
     }
 
-    /// The same key, with as many levels as an entry found under it names.
-    pub(crate) fn with_depth(&self, depth: usize) -> Self {
+    /// The groups of its tags.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &str> {
+        let tags = self.tags.as_deref().unwrap_or_default();
+        tags.iter().map(Box::as_ref)
+    }
+
+    /// The same key with these tags.
+    pub(crate) fn with_tags(self, tags: Tags) -> Self {
+        Self { tags, ..self }
+    }
+
+    /// The same key, with as many levels and the very tags that an entry found under it names.
+    pub(crate) fn widened(&self, depth: usize, tags: Tags) -> Self {
         Self {
             levels: Levels::new(self.levels.root, depth),
-            ..self.clone()
+            ..self.clone().with_tags(tags)
         }
     }
 
@@ -251,10 +272,27 @@ pub(crate) fn level(root: &str, prefix: &str) -> Result<String, Error> {
     Ok(below(root, prefix))
 }
 
+/// The group of a tag: where the text of a level would stand, which never begins like this.
+pub(crate) fn tag(root: &str, tag: &str) -> String {
+    if tag.len() > LONGEST_TAG {
+        let hash = blake3::hash(tag.as_bytes()).to_hex();
+        return format!("{TAG}{}", below(root, &format!("#{hash}")));
+    }
+    format!("{TAG}{}", below(root, tag))
+}
+
+/// The group that invalidating `name` ends; an error where no entry can have such a tag.
+pub(crate) fn tag_by_hand(root: &str, name: &str) -> Result<String, Error> {
+    if name.is_empty() {
+        return Err(Error::new(ErrorKind::Key, "a tag must not be empty"));
+    }
+    Ok(tag(root, name))
+}
+
 fn check_reserved(name: &str) -> Result<(), Error> {
     if is_reserved(name) {
         let problem = format!(
-            "`{name}` begins with `{GENERATION}` or `{LEASE}`, which are the cache's own; choose another name"
+            "`{name}` begins with `{GENERATION}`, `{LEASE}` or `{TAG}`, which are the cache's own; choose another name"
         );
         return Err(Error::new(ErrorKind::Key, problem));
     }
@@ -263,7 +301,7 @@ fn check_reserved(name: &str) -> Result<(), Error> {
 
 /// Whether a name is one of ours rather than an entry's.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    name.starts_with(GENERATION) || name.starts_with(LEASE)
+    [GENERATION, LEASE, TAG].into_iter().any(|own| name.starts_with(own))
 }
 
 /// Redis' name of the generation of a level.
@@ -274,6 +312,12 @@ pub(crate) fn generation_name(level: &str) -> String {
 /// Redis' name of the lease of an entry: its hash tag puts it into the slot of the entry.
 pub(crate) fn lease_name(entry: &str) -> String {
     format!("{LEASE}{{{entry}}}")
+}
+
+/// The group whose generation has this name.
+#[cfg(any(test, feature = "redis"))]
+pub(crate) fn group_of_generation(name: &str) -> Option<&str> {
+    name.strip_prefix(GENERATION)
 }
 
 /// The entry a lease is for.

@@ -1,68 +1,157 @@
-//! Counters that make a local invalidation of a prefix cost one increment, whatever lies under it.
+//! Counters that make the invalidation of a group (a prefix level or a tag) cost one increment, whatever belongs to it.
 //!
-//! An entry and a running load remember the sum of the counters of their levels; when one of them has moved, the sum has too,
-//! because counters only grow. Sums over different levels say nothing about each other, so how many levels there were is kept beside. The table is of fixed size: two levels that share a slot invalidate each other, which costs a load
-//! and never a stale value.
+//! An entry and a running load remember the sums of the counters of their groups; when one of them has moved, the sum has too,
+//! because counters only grow. Sums over different groups say nothing about each other, so how many groups there were is kept
+//! beside. The table is of fixed size: two groups that share a slot invalidate each other, which costs a load and never a
+//! stale value.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
 const SLOTS: usize = 4_096;
 
-/// What the counters of some levels were at one moment.
+/// Places kept without an allocation: those of nearly every entry.
+const INLINE: usize = 12;
+
+/// What the counters of some groups were at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch {
-    sum: u64,
-    levels: usize,
+    /// Moved by what this process invalidates.
+    here: u64,
+    /// Moved by what the server tells of.
+    told: u64,
+    groups: usize,
+}
+
+impl Epoch {
+    /// Whether this process has invalidated nothing in between.
+    pub(crate) fn is_same_here(self, other: Self) -> bool {
+        self.here == other.here && self.groups == other.groups
+    }
+}
+
+/// The slots of the groups of one entry, so that a hit hashes no names.
+#[derive(Debug, Clone)]
+pub(crate) enum Places {
+    Inline { slots: [u16; INLINE], length: u8 },
+    Spilled(Arc<[u16]>),
+}
+
+impl Places {
+    fn as_slice(&self) -> &[u16] {
+        match self {
+            Self::Inline { slots, length } => slots.get(..usize::from(*length)).unwrap_or_default(),
+            Self::Spilled(slots) => slots,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    here: AtomicU64,
+    told: AtomicU64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Epochs {
-    slots: Box<[AtomicU64]>,
-    /// Moved when everything in process is to be forgotten.
-    all: AtomicU64,
+    slots: Box<[Slot]>,
+    /// Part of every sum.
+    all: Slot,
 }
 
 impl Epochs {
     pub(crate) fn new() -> Self {
         Self {
-            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
-            all: AtomicU64::new(0),
+            slots: (0..SLOTS).map(|_| Slot::default()).collect(),
+            all: Slot::default(),
         }
     }
 
-    /// The epoch of a key with these levels. To be read before the load whose value will carry it.
-    pub(crate) fn now<'a>(&self, levels: impl Iterator<Item = &'a str>) -> Epoch {
-        // Acquire, with the Release of `end`: who sees the new count sees whatever was removed before it.
-        let all = self.all.load(Ordering::Acquire);
+    /// The epoch of a key with these groups. To be read before the load whose value will carry it.
+    pub(crate) fn now<'a>(&self, groups: impl Iterator<Item = &'a str>) -> Epoch {
+        self.sum(groups.map(place))
+    }
+
+    /// Where the counters of these groups are.
+    pub(crate) fn places<'a>(groups: impl Iterator<Item = &'a str>) -> Places {
+        let mut slots = [0; INLINE];
+        let mut spilled = Vec::new();
+        let mut length = 0;
+        for group in groups {
+            let place = place(group);
+            match slots.get_mut(usize::from(length)) {
+                Some(slot) if spilled.is_empty() => {
+                    *slot = place;
+                    length += 1;
+                }
+                _ => {
+                    if spilled.is_empty() {
+                        spilled.extend(slots);
+                    }
+                    spilled.push(place);
+                }
+            }
+        }
+        match spilled.is_empty() {
+            true => Places::Inline { slots, length },
+            false => Places::Spilled(spilled.into()),
+        }
+    }
+
+    /// The epoch at these places.
+    pub(crate) fn at(&self, places: &Places) -> Epoch {
+        self.sum(places.as_slice().iter().copied())
+    }
+
+    fn sum(&self, places: impl Iterator<Item = u16>) -> Epoch {
+        // Acquire, with the Release of `end` and `end_told`: who sees the new count sees whatever was removed before it.
         let none = Epoch {
-            sum: all,
-            levels: 0,
+            here: self.all.here.load(Ordering::Acquire),
+            told: self.all.told.load(Ordering::Acquire),
+            groups: 0,
         };
-        levels.fold(none, |epoch, level| Epoch {
-            sum: epoch
-                .sum
-                .wrapping_add(self.slot(level).load(Ordering::Acquire)),
-            levels: epoch.levels + 1,
+        places.fold(none, |epoch, place| {
+            let slot = self.slot(place);
+            Epoch {
+                here: epoch.here.wrapping_add(slot.here.load(Ordering::Acquire)),
+                told: epoch.told.wrapping_add(slot.told.load(Ordering::Acquire)),
+                groups: epoch.groups + 1,
+            }
         })
     }
 
-    /// Ends the epoch of a level: everything under it is dead, and so is every load that began before.
-    pub(crate) fn end(&self, level: &str) {
-        self.slot(level).fetch_add(1, Ordering::Release);
+    /// This process ends the epoch of a group: everything in it is dead, and so is every load that began before.
+    pub(crate) fn end(&self, group: &str) {
+        self.slot(place(group)).here.fetch_add(1, Ordering::Release);
+    }
+
+    /// The server has told that the generation of a group changed: whatever was read under it is dead.
+    /// Loads in flight are not: what they saw of Redis is compared with what others see of it.
+    pub(crate) fn end_told(&self, group: &str) {
+        self.slot(place(group)).told.fetch_add(1, Ordering::Release);
     }
 
     /// Ends all epochs.
     pub(crate) fn end_all(&self) {
-        self.all.fetch_add(1, Ordering::Release);
+        self.all.here.fetch_add(1, Ordering::Release);
     }
 
-    fn slot(&self, level: &str) -> &AtomicU64 {
-        let hash = usize::try_from(xxh3_64(level.as_bytes()) % SLOTS as u64).unwrap_or_default();
-        // The table has SLOTS slots, so `all` never stands in for one of them; and if it did, more would die, not less.
-        self.slots.get(hash).unwrap_or(&self.all)
+    /// The server has told that everything changed.
+    #[cfg(any(test, feature = "redis"))]
+    pub(crate) fn end_all_told(&self) {
+        self.all.told.fetch_add(1, Ordering::Release);
     }
+
+    fn slot(&self, place: u16) -> &Slot {
+        // Every place is below SLOTS, so `all` never stands in for one; and if it did, more would die, not less.
+        self.slots.get(usize::from(place)).unwrap_or(&self.all)
+    }
+}
+
+fn place(group: &str) -> u16 {
+    u16::try_from(xxh3_64(group.as_bytes()) % SLOTS as u64).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -70,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ending_a_level_moves_the_epoch_of_every_key_under_it_and_of_no_other() {
+    fn ending_a_group_moves_the_epoch_of_every_key_in_it_and_of_no_other() {
         let epochs = Epochs::new();
         let under = || epochs.now(["", "video", "video:meta"].into_iter());
         let beside = || epochs.now(["", "user"].into_iter());
@@ -79,8 +168,41 @@ mod tests {
         epochs.end("video");
 
         assert_ne!(under(), before_under);
+        assert!(!under().is_same_here(before_under));
         assert_eq!(beside(), before_beside);
         epochs.end_all();
         assert_ne!(beside(), before_beside);
+    }
+
+    #[test]
+    fn what_the_server_tells_moves_another_count_than_what_happens_here() {
+        let epochs = Epochs::new();
+        let now = || epochs.now(["", "video"].into_iter());
+        let before = now();
+
+        epochs.end_told("video");
+        assert_ne!(now(), before);
+        assert!(now().is_same_here(before));
+
+        let between = now();
+        epochs.end_all_told();
+        assert_ne!(now(), between);
+        assert!(now().is_same_here(before));
+    }
+
+    #[test]
+    fn the_places_of_a_key_say_what_its_names_say() {
+        let epochs = Epochs::new();
+        for count in [0, 1, 11, 12, 13, 40] {
+            let names: Vec<String> = (0..count).map(|number| format!("level{number}")).collect();
+            let names = || names.iter().map(String::as_str);
+            let places = Epochs::places(names());
+
+            assert_eq!(epochs.at(&places), epochs.now(names()), "{count}");
+            if let Some(last) = names().last() {
+                epochs.end(last);
+            }
+            assert_eq!(epochs.at(&places), epochs.now(names()), "{count}");
+        }
     }
 }

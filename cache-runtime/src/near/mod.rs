@@ -1,8 +1,14 @@
 //! The in-process tier: typed values, found without decoding anything.
 //!
-//! An entry remembers the [`Epoch`] from before its load, so what an invalidation has overtaken is dead on arrival.
-//! Never sees bytes, and never talks to anybody.
+//! It stands in front of Redis, where a value answers as long as the connection over which it was read would have told
+//! of a change; and alone, where there is no Redis or it is away. An entry remembers the [`Epoch`] from before its load,
+//! so what an invalidation has overtaken is dead on arrival. Never sees bytes, and never talks to anybody.
 
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store that exists tells anything")
+)]
+pub(crate) mod coherence;
 pub(crate) mod epoch;
 #[cfg(feature = "fallback")]
 mod tier;
@@ -11,12 +17,15 @@ mod tier;
 mod tier;
 
 use std::any::TypeId;
+use std::sync::Arc;
 
-use crate::clock::Instant;
-use crate::key::Levels;
+use crate::clock::{self, Instant};
+use crate::key::Key;
+use crate::key::pattern::Pattern;
 use crate::value::Shared;
-pub(crate) use epoch::{Epoch, Epochs};
-pub(crate) use tier::Tier;
+use coherence::{Mark, Marks, Teller, Wakes};
+pub(crate) use epoch::{Epoch, Epochs, Places};
+use tier::Tier;
 
 /// One value in the tier.
 #[cfg_attr(
@@ -30,11 +39,175 @@ pub(crate) struct Entry {
     /// See `Key::origin`.
     pub(crate) origin: u64,
     pub(crate) epoch: Epoch,
-    /// Where the levels end whose counters the epoch sums up: the entry's own, whoever asks for it.
-    pub(crate) levels: Levels,
+    /// Where the counters are that the epoch sums up: those of the entry's own groups, whoever asks for it.
+    pub(crate) places: Places,
+    pub(crate) source: Source,
     pub(crate) expires: Instant,
     /// Estimated bytes of the value.
     pub(crate) bytes: usize,
+}
+
+/// Where a value in the tier comes from, and thereby how long it may be believed.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// Loaded while there was no Redis.
+    Process,
+    /// Read from Redis over a connection that tells of changes.
+    Told(Arc<Teller>),
+    /// Read from a Redis that does not tell: it is kept for a short time only.
+    Untold,
+}
+
+/// The state of the tier before a read, as far as it concerns one key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct View {
+    pub(crate) epoch: Epoch,
+    mark: Mark,
+}
+
+/// The tier, and what it has heard.
+#[derive(Debug)]
+pub(crate) struct Near {
+    tier: Tier,
+    epochs: Epochs,
+    marks: Marks,
+    wakes: Wakes,
+}
+
+impl Near {
+    /// Whether there is a tier at all.
+    pub(crate) const EXISTS: bool = Tier::EXISTS;
+
+    /// A tier of at most so many bytes and so many entries.
+    pub(crate) fn new(memory_limit: u64, max_entries: u64) -> Self {
+        Self {
+            tier: Tier::new(memory_limit, max_entries),
+            epochs: Epochs::new(),
+            marks: Marks::new(),
+            wakes: Wakes::new(),
+        }
+    }
+
+    /// The entry under a key, unless it has expired, was invalidated, is not vouched for, or is another function's.
+    pub(crate) fn get(&self, key: &str, origin: u64) -> Option<Entry> {
+        let entry = self.tier.get(key)?;
+        let now = clock::now();
+        let epoch = self.epochs.at(&entry.places);
+        let stands = match &entry.source {
+            Source::Process => entry.epoch.is_same_here(epoch),
+            Source::Told(teller) => entry.epoch == epoch && teller.vouches(now),
+            Source::Untold => entry.epoch == epoch,
+        };
+        (stands && now < entry.expires && same_origin(entry.origin, origin)).then_some(entry)
+    }
+
+    /// To be taken before the read or load whose value is to be kept.
+    pub(crate) fn view(&self, key: &Key) -> View {
+        View {
+            epoch: self.epochs.now(key.groups()),
+            mark: self.marks.now(key.as_str()),
+        }
+    }
+
+    /// Keeps a value that was loaded in this process. Whether it is still wanted is the caller's to know.
+    pub(crate) fn insert(&self, key: Arc<str>, entry: Entry) {
+        self.tier.insert(key, entry);
+    }
+
+    /// Keeps a value of Redis, unless something was heard of its entry since `view`.
+    pub(crate) fn insert_unless_told(&self, key: Arc<str>, entry: Entry, view: View) {
+        let heard = |key: &str| self.marks.now(key) != view.mark;
+        if heard(&key) {
+            return;
+        }
+        self.tier.insert(Arc::clone(&key), entry);
+        // What was heard before the insertion removed nothing; what is heard from now on removes this.
+        if heard(&key) {
+            self.tier.remove(&key);
+        }
+    }
+
+    /// This process ends a group: a prefix level or a tag.
+    pub(crate) fn end(&self, group: &str) {
+        self.epochs.end(group);
+    }
+
+    /// Forgets an entry, also one that is about to be inserted; answers whether one was there and had not expired.
+    pub(crate) fn remove(&self, key: &str) -> bool {
+        // Before the removal: an insertion that crosses it finds the mark moved.
+        self.marks.moved(key);
+        let removed = self.tier.remove(key);
+        self.wakes.wake(key);
+        removed.is_some_and(|entry| clock::now() < entry.expires)
+    }
+
+    /// Removes the entries whose keys match; answers how many had not expired. Cost: one look at every entry.
+    pub(crate) fn clear(&self, pattern: &Pattern) -> u64 {
+        let matching = self.tier.keys(pattern);
+        let removed = matching.iter().filter(|key| self.remove(key)).count();
+        u64::try_from(removed).unwrap_or(u64::MAX)
+    }
+
+    /// What this process has read or loaded so far does not count any more.
+    pub(crate) fn end_all(&self) {
+        self.epochs.end_all();
+    }
+
+    pub(crate) fn clear_all(&self) {
+        self.epochs.end_all();
+        self.tier.clear_all();
+    }
+
+    /// The server tells that an entry changed.
+    #[cfg(feature = "redis")]
+    pub(crate) fn told_of_entry(&self, entry: &str) {
+        self.marks.moved(entry);
+        self.tier.remove(entry);
+        self.wakes.wake(entry);
+    }
+
+    /// The server tells that the lease of an entry changed.
+    pub(crate) fn told_of_lease(&self, entry: &str) {
+        self.wakes.wake(entry);
+    }
+
+    /// The server tells that the generation of a group changed.
+    pub(crate) fn told_of_group(&self, group: &str) {
+        self.epochs.end_told(group);
+    }
+
+    /// The server tells that everything changed.
+    #[cfg(feature = "redis")]
+    pub(crate) fn told_of_everything(&self) {
+        self.epochs.end_all_told();
+        self.wake_all();
+    }
+
+    /// Wakes whoever waits to be told something.
+    #[cfg(feature = "redis")]
+    pub(crate) fn wake_all(&self) {
+        self.wakes.wake_all();
+    }
+
+    /// Completes once something is told of this entry or its lease after this call; now and then for nothing.
+    /// What is told between this call and the first poll counts as well.
+    pub(crate) fn told(&self, entry: &str) -> impl Future<Output = ()> {
+        let told = self.wakes.sleep(entry);
+        async move {
+            match told {
+                Some(told) => told.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    pub(crate) fn entries(&self) -> u64 {
+        self.tier.entries()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.tier.bytes()
+    }
 }
 
 /// Whether an entry written by one origin may answer another: origin 0 is the user's own text, which belongs to everybody.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Entry, Epochs};
+use super::Entry;
 use crate::key::pattern::Pattern;
 
 #[derive(Debug)]
@@ -16,17 +16,17 @@ impl Tier {
         Self
     }
 
-    pub(crate) fn get(&self, _key: &str, _epochs: &Epochs, _origin: u64) -> Option<Entry> {
+    pub(crate) fn get(&self, _key: &str) -> Option<Entry> {
         None
     }
 
     pub(crate) fn insert(&self, _key: Arc<str>, _entry: Entry) {}
 
-    pub(crate) fn remove(&self, _key: &str) -> bool {
-        false
+    pub(crate) fn remove(&self, _key: &str) -> Option<Entry> {
+        None
     }
 
-    pub(crate) fn clear(&self, _pattern: &Pattern) -> Vec<Arc<str>> {
+    pub(crate) fn keys(&self, _pattern: &Pattern) -> Vec<Arc<str>> {
         Vec::new()
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant as MokaInstant};
 use moka::Expiry;
 use moka::sync::Cache as Moka;
 
-use super::{Entry, Epochs, same_origin};
+use super::Entry;
 use crate::clock;
 use crate::key::pattern::Pattern;
 
@@ -71,13 +71,8 @@ impl Tier {
         }
     }
 
-    /// The entry under a key, unless it has expired, was invalidated, or is another function's.
-    pub(crate) fn get(&self, key: &str, epochs: &Epochs, origin: u64) -> Option<Entry> {
-        let entry = self.entries.get(key)?;
-        let alive = entry.epoch == epochs.now(entry.levels.of(key))
-            && same_origin(entry.origin, origin)
-            && clock::now() < entry.expires;
-        alive.then_some(entry)
+    pub(crate) fn get(&self, key: &str) -> Option<Entry> {
+        self.entries.get(key)
     }
 
     pub(crate) fn insert(&self, key: Arc<str>, entry: Entry) {
@@ -90,21 +85,14 @@ impl Tier {
         }
     }
 
-    /// Removes an entry; answers whether one was there and had not expired.
-    pub(crate) fn remove(&self, key: &str) -> bool {
-        self.entries
-            .remove(key)
-            .is_some_and(|entry| clock::now() < entry.expires)
+    pub(crate) fn remove(&self, key: &str) -> Option<Entry> {
+        self.entries.remove(key)
     }
 
-    /// Removes the entries whose keys match. Cost: one look at every entry.
-    pub(crate) fn clear(&self, pattern: &Pattern) -> Vec<Arc<str>> {
+    /// The keys that match. Cost: one look at every entry.
+    pub(crate) fn keys(&self, pattern: &Pattern) -> Vec<Arc<str>> {
         let keys = self.entries.iter().map(|(key, _)| Arc::clone(&*key));
-        let matching: Vec<Arc<str>> = keys.filter(|key| pattern.matches(key)).collect();
-        matching
-            .into_iter()
-            .filter(|key| self.remove(key))
-            .collect()
+        keys.filter(|key| pattern.matches(key)).collect()
     }
 
     pub(crate) fn clear_all(&self) {

@@ -1,4 +1,4 @@
-//! Getting a connection, and noticing that one is no good.
+//! Getting a connection that tells of changes, and noticing that one is no good.
 //!
 //! One multiplexed connection per tokio runtime: its driver lives in that runtime, and a process may have many of them,
 //! one after another or side by side. A driver that died with its runtime is replaced, not reported.
@@ -15,13 +15,18 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, Pipeline};
-use redis::{RedisConnectionInfo, Value};
+use redis::{ProtocolVersion, PushInfo, RedisConnectionInfo, Value};
 use tokio::runtime::{Handle, Id};
 
+use super::server_clock::ServerClock;
+use super::track::{Told, beat};
 use super::{ServerFacts, Trouble};
 use crate::clock::{self, Instant};
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
+use crate::log;
+use crate::near::Near;
+use crate::near::coherence::Teller;
 
 /// Timeouts in a row after which a connection counts as hung: a half-open link never reports itself.
 const HUNG_AFTER: u32 = 3;
@@ -29,21 +34,48 @@ const HUNG_AFTER: u32 = 3;
 /// Runtimes remembered at once. Beyond, the oldest connections are dropped, and made again when asked for.
 const MAX_RUNTIMES: usize = 64;
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// Everything that is not to be held up.
+    Reading,
+    /// Waiting for replicas, which holds up whatever comes after it on the same connection.
+    Confirming,
+}
+
 /// A working connection.
 #[derive(Clone)]
 pub(super) struct Link {
     pub(super) connection: MultiplexedConnection,
+    purpose: Purpose,
     number: u64,
+    /// `None`: it does not tell of changes.
+    told: Option<Arc<Told>>,
     /// Whether this very request had to connect.
     pub(super) fresh: bool,
     timeouts: Arc<AtomicU32>,
 }
 
+impl Link {
+    /// Who tells of changes to what is read over this connection.
+    pub(super) fn teller(&self) -> Option<&Arc<Teller>> {
+        self.told.as_ref().map(|told| &told.teller)
+    }
+}
+
 pub(super) struct Connector {
+    /// Speaks RESP3, in which a server tells of changes.
     client: Client,
+    /// Speaks RESP2, which every server does.
+    plain: Client,
+    near: Arc<Near>,
+    /// Whether being told of changes is wanted at all.
+    tracks: bool,
+    said_untold: AtomicBool,
     settings: AsyncConnectionConfig,
     timeout: Duration,
-    slots: Mutex<HashMap<Id, Arc<Slot>>>,
+    response_timeout: Duration,
+    slots: Mutex<HashMap<(Id, Purpose), Arc<Slot>>>,
     numbers: AtomicU64,
     clock: ServerClock,
     facts: Mutex<ServerFacts>,
@@ -61,7 +93,7 @@ struct Slot {
 }
 
 impl Connector {
-    pub(super) fn open(config: &CacheConfig) -> Result<Self, Error> {
+    pub(super) fn open(config: &CacheConfig, near: Arc<Near>) -> Result<Self, Error> {
         let unusable = |source| {
             Error::new(ErrorKind::Config, "the address of Redis cannot be used").caused_by(source)
         };
@@ -75,13 +107,20 @@ impl Connector {
         if let Some(password) = url.password() {
             login = login.set_password(password.expose());
         }
-        let info = ConnectionAddr::Tcp(url.host().to_owned(), url.port())
-            .into_connection_info()
-            .map_err(unusable)?
-            .set_tcp_settings(TcpSettings::default().set_nodelay(true))
-            .set_redis_settings(login);
+        let client = |protocol| {
+            let info = ConnectionAddr::Tcp(url.host().to_owned(), url.port())
+                .into_connection_info()?
+                .set_tcp_settings(TcpSettings::default().set_nodelay(true))
+                .set_redis_settings(login.clone().set_protocol(protocol));
+            Client::open(info)
+        };
         Ok(Self {
-            client: Client::open(info).map_err(unusable)?,
+            client: client(ProtocolVersion::RESP3).map_err(unusable)?,
+            plain: client(ProtocolVersion::RESP2).map_err(unusable)?,
+            near,
+            tracks: config.near,
+            said_untold: AtomicBool::new(false),
+            response_timeout: config.response_timeout,
             // The deadline around every operation is ours, so that queueing counts as well.
             settings: AsyncConnectionConfig::new()
                 .set_connection_timeout(None)
@@ -96,8 +135,8 @@ impl Connector {
     }
 
     /// The connection of this runtime, made if there is none. Waits at most the connect timeout.
-    pub(super) async fn link(&self) -> Result<Link, Trouble> {
-        let slot = self.slot()?;
+    pub(super) async fn link(&self, purpose: Purpose) -> Result<Link, Trouble> {
+        let slot = self.slot(purpose)?;
         if let Some(link) = lock(&slot.link).clone() {
             return Ok(link);
         }
@@ -111,7 +150,7 @@ impl Connector {
             if let Some(link) = lock(&slot.link).clone() {
                 return Ok(link);
             }
-            let Some(connected) = unless_it_panics(self.connect()).await else {
+            let Some(connected) = unless_it_panics(self.connect(purpose)).await else {
                 slot.unfit.store(true, Ordering::Relaxed);
                 return Err(Trouble::NoRuntime);
             };
@@ -130,29 +169,98 @@ impl Connector {
         })
     }
 
-    async fn connect(&self) -> Result<Link, Trouble> {
-        let mut connection = self
-            .client
-            .get_multiplexed_async_connection_with_config(&self.settings)
-            .await
-            .map_err(|error| Trouble::Unreachable(describe(&error)))?;
-        self.greet(&mut connection).await?;
+    async fn connect(&self, purpose: Purpose) -> Result<Link, Trouble> {
+        let told = match purpose {
+            Purpose::Reading if self.tracks => self.connect_and_track().await?,
+            Purpose::Reading | Purpose::Confirming => None,
+        };
+        let (connection, told) = match told {
+            Some((connection, told)) => (connection, Some(told)),
+            None => (self.connect_plainly().await?, None),
+        };
+        if let Some(told) = &told {
+            let teller = Arc::clone(&told.teller);
+            let beating = beat(teller, connection.clone(), self.response_timeout);
+            tokio::spawn(beating);
+        }
         Ok(Link {
             connection,
+            purpose,
             number: self.numbers.fetch_add(1, Ordering::Relaxed),
+            told,
             fresh: true,
             timeouts: Arc::default(),
         })
     }
 
-    /// Asks for the server's time and version. A server that refuses to tell is a server all the same.
-    async fn greet(&self, connection: &mut MultiplexedConnection) -> Result<(), Trouble> {
+    /// A connection that tells of changes; `None` where this server, or what stands before it, will not.
+    async fn connect_and_track(
+        &self,
+    ) -> Result<Option<(MultiplexedConnection, Arc<Told>)>, Trouble> {
+        let told = Told::new(&self.near);
+        let heard = told.share();
+        let hear = move |push: PushInfo| -> Result<(), ()> {
+            heard.hear(&push);
+            Ok(())
+        };
+        let settings = self.settings.clone().set_push_sender(hear);
+        let connected = self.client.get_multiplexed_async_connection_with_config(&settings);
+        let mut connection = match connected.await {
+            Ok(connection) => connection,
+            Err(error) if error.is_io_error() => {
+                return Err(Trouble::Unreachable(describe(&error)));
+            }
+            // It may not know the protocol. If it is the password, the plain attempt will tell.
+            Err(error) => {
+                self.say_untold(&describe(&error));
+                return Ok(None);
+            }
+        };
+        let sent = clock::now();
+        match self.greet(&mut connection, true).await? {
+            Some(refusal) => {
+                self.say_untold(&refusal);
+                // The server may be asked all the same, only without being believed for long.
+                Ok(None)
+            }
+            None => {
+                told.teller.prove(sent);
+                Ok(Some((connection, Arc::new(told))))
+            }
+        }
+    }
+
+    async fn connect_plainly(&self) -> Result<MultiplexedConnection, Trouble> {
+        let connected = self.plain.get_multiplexed_async_connection_with_config(&self.settings);
+        let mut connection = connected
+            .await
+            .map_err(|error| Trouble::Unreachable(describe(&error)))?;
+        self.greet(&mut connection, false).await?;
+        Ok(connection)
+    }
+
+    fn say_untold(&self, refusal: &str) {
+        if !self.said_untold.swap(true, Ordering::Relaxed) {
+            log::untold(refusal);
+        }
+    }
+
+    /// Asks for the server's time and version, and to be told of changes; answers why the last was refused.
+    /// A server that refuses to tell the others is a server all the same.
+    async fn greet(
+        &self,
+        connection: &mut MultiplexedConnection,
+        track: bool,
+    ) -> Result<Option<String>, Trouble> {
         let mut questions = Pipeline::new();
         questions
             .cmd("TIME")
             .cmd("INFO")
             .arg("server")
             .ignore_errors();
+        if track {
+            questions.cmd("CLIENT").arg("TRACKING").arg("ON").arg("NOLOOP");
+        }
         let answers: Vec<Value> = questions
             .query_async(connection)
             .await
@@ -166,12 +274,21 @@ impl Connector {
             .next()
             .and_then(|answer| redis::from_redis_value(answer).ok());
         lock(&self.facts).version = info.as_deref().and_then(version);
-        Ok(())
+        Ok(match answers.next() {
+            Some(Value::Okay) | None => None,
+            Some(refusal) => Some(match redis::from_redis_value::<String>(refusal) {
+                Ok(other) => other,
+                Err(error) => error.to_string(),
+            }),
+        })
     }
 
     /// Forgets a connection that is no good; the next request makes another.
     pub(super) fn discard(&self, link: &Link) {
-        if let Ok(slot) = self.slot() {
+        if let Some(teller) = link.teller() {
+            teller.end();
+        }
+        if let Ok(slot) = self.slot(link.purpose) {
             let mut current = lock(&slot.link);
             if current
                 .as_ref()
@@ -190,8 +307,12 @@ impl Connector {
         }
     }
 
-    pub(super) fn answered(link: &Link) {
+    /// Notes that the request sent at that moment was answered.
+    pub(super) fn answered(link: &Link, sent: Instant) {
         link.timeouts.store(0, Ordering::Relaxed);
+        if let Some(teller) = link.teller() {
+            teller.prove(sent);
+        }
     }
 
     pub(super) fn disconnect(&self) {
@@ -206,10 +327,10 @@ impl Connector {
         lock(&self.facts).clone()
     }
 
-    fn slot(&self) -> Result<Arc<Slot>, Trouble> {
+    fn slot(&self, purpose: Purpose) -> Result<Arc<Slot>, Trouble> {
         let runtime = Handle::try_current().map_err(|_| Trouble::NoRuntime)?.id();
         let mut slots = lock(&self.slots);
-        if let Some(slot) = slots.get(&runtime) {
+        if let Some(slot) = slots.get(&(runtime, purpose)) {
             return Ok(Arc::clone(slot));
         }
         if slots.len() >= MAX_RUNTIMES {
@@ -227,40 +348,8 @@ impl Connector {
             Ordering::Relaxed,
         );
         slot.unfit.store(!clock::has_timers(), Ordering::Relaxed);
-        slots.insert(runtime, Arc::clone(&slot));
+        slots.insert((runtime, purpose), Arc::clone(&slot));
         Ok(slot)
-    }
-}
-
-/// The server's clock, read at each connect and carried on by ours: expiry is compared with one clock only, the server's.
-struct ServerClock {
-    base: Instant,
-    /// Server time, in milliseconds since 1970, at `base`.
-    at_base: AtomicU64,
-}
-
-impl ServerClock {
-    fn new() -> Self {
-        Self {
-            base: clock::now(),
-            at_base: AtomicU64::new(clock::unix_ms()),
-        }
-    }
-
-    /// Takes over what the server said, `answered` at this moment: behind by the way of the answer, so that nothing expires early.
-    fn set(&self, answered: Instant, time: Option<(u64, u64)>) {
-        if let Some((seconds, micros)) = time {
-            let server = seconds.saturating_mul(1_000).saturating_add(micros / 1_000);
-            let since = clock::millis(answered.saturating_duration_since(self.base));
-            // Relaxed: the number stands for itself.
-            self.at_base
-                .store(server.saturating_sub(since), Ordering::Relaxed);
-        }
-    }
-
-    fn now_ms(&self) -> u64 {
-        let since = clock::millis(clock::now().saturating_duration_since(self.base));
-        self.at_base.load(Ordering::Relaxed).saturating_add(since)
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the protocol needs of a remote store. Bytes only: no type of the user's is known here, and only this folder knows Redis.
 
 #[cfg(feature = "redis")]
+mod ask;
+#[cfg(feature = "redis")]
 mod connect;
 #[cfg(feature = "redis")]
 mod redis;
@@ -9,17 +11,27 @@ mod redis;
 mod redis;
 #[cfg(feature = "redis")]
 mod scripts;
+#[cfg(feature = "redis")]
+mod server_clock;
+#[cfg(feature = "redis")]
+mod track;
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use self::redis::Store;
+use crate::key::Key;
+use crate::near::coherence::Teller;
 
-/// What one read found: the entry, its lease, and the generation of each level asked for.
+/// What one read found: the entry, its lease, and the generation of each group asked for.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) entry: Option<Vec<u8>>,
     pub(crate) lease: Option<u64>,
     pub(crate) generations: Vec<Option<u64>>,
+    /// Who tells when any of it changes.
+    pub(crate) teller: Option<Arc<Teller>>,
 }
 
 /// The answer to a request for a lease.
@@ -34,6 +46,32 @@ pub(crate) enum Acquired {
     Held(u64),
     /// The entry is not the one that was seen: somebody filled or set it since.
     Changed,
+}
+
+/// What became of a fill.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store that exists answers")
+)]
+#[derive(Debug)]
+pub(crate) enum Filled {
+    /// With who tells of its changes from now on.
+    Stored(Option<Arc<Teller>>),
+    /// The lease was gone: an invalidation came during the load.
+    Overtaken,
+}
+
+/// An entry to be stored under the generations that the store finds.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store that exists stores anything")
+)]
+#[derive(Debug)]
+pub(crate) struct Put<'a> {
+    pub(crate) key: &'a Key,
+    /// Its bytes before and after the generations.
+    pub(crate) around_generations: (&'a [u8], &'a [u8]),
+    pub(crate) ttl: Duration,
 }
 
 /// Why the store did not answer.

@@ -1,18 +1,20 @@
 //! The store without the feature `redis`: there is none, and no value of the type exists.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Acquired, Read, ServerFacts, Trouble};
+use super::{Acquired, Filled, Put, Read, ServerFacts, Trouble};
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
+use crate::near::Near;
 use crate::seen::SeenRemote;
 
 #[derive(Debug)]
 pub(crate) enum Store {}
 
 impl Store {
-    pub(crate) fn open(_config: &CacheConfig) -> Result<Self, Error> {
+    pub(crate) fn open(_config: &CacheConfig, _near: Arc<Near>) -> Result<Self, Error> {
         let problem = "an address of Redis is configured, but this build is without the feature `redis`; enable it";
         Err(Error::new(ErrorKind::Config, problem))
     }
@@ -34,6 +36,10 @@ impl Store {
     }
 
     pub(crate) async fn look_up(&self, _: &Key) -> Result<Read, Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn look_up_many(&self, _: &[Key]) -> Result<Vec<Read>, Trouble> {
         match *self {}
     }
 
@@ -63,15 +69,23 @@ impl Store {
         _: u64,
         _: &[u8],
         _: Duration,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<Filled, Trouble> {
         match *self {}
     }
 
-    pub(crate) async fn keep_generations(&self, _: &Key, _: Duration) -> Result<(), Trouble> {
+    pub(crate) async fn extend(&self, _: &str, _: u64, _: Duration) -> Result<bool, Trouble> {
         match *self {}
     }
 
-    pub(crate) async fn put(&self, _: &str, _: &[u8], _: Duration) -> Result<(), Trouble> {
+    pub(crate) async fn keep_generations<'a>(
+        &self,
+        _: &'a Key,
+        _: Duration,
+    ) -> Result<Vec<&'a str>, Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn put(&self, _: &[Put<'_>]) -> Result<Vec<bool>, Trouble> {
         match *self {}
     }
 
@@ -79,11 +93,15 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) async fn remove(&self, _: &str) -> Result<bool, Trouble> {
+    pub(crate) async fn remove(&self, _: &[&str]) -> Result<u64, Trouble> {
         match *self {}
     }
 
     pub(crate) async fn unlink(&self, _: &[String]) -> Result<(), Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn unlink_on_replicas(&self, _: &[String], _: u32) -> Result<u32, Trouble> {
         match *self {}
     }
 

@@ -1,18 +1,21 @@
-//! The protocol as Redis commands. One deadline around each operation, one more try where the connection proved dead.
+//! The protocol as Redis commands.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisResult, ScriptInvocation};
+use redis::Pipeline;
 
-use super::connect::{Connector, describe};
-use super::scripts::{ACQUIRE, FILL, RELEASE};
-use super::{Acquired, Read, ServerFacts, Trouble};
+use super::connect::{Connector, Purpose};
+use super::scripts::{ACQUIRE, EXTEND, FILL, PUT, RELEASE};
+use super::{Acquired, Filled, Put, Read, ServerFacts, Trouble};
 use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::Error;
 use crate::key::{self, Key};
+use crate::near::Near;
+use crate::near::coherence::Teller;
 use crate::random;
 use crate::seen::SeenRemote;
 
@@ -23,14 +26,14 @@ const BATCH: usize = 500;
 const LIFETIME_CHECK: u64 = 8;
 
 pub(crate) struct Store {
-    connector: Connector,
-    timeout: Duration,
+    pub(super) connector: Connector,
+    pub(super) timeout: Duration,
 }
 
 impl Store {
-    pub(crate) fn open(config: &CacheConfig) -> Result<Self, Error> {
+    pub(crate) fn open(config: &CacheConfig, near: Arc<Near>) -> Result<Self, Error> {
         Ok(Self {
-            connector: Connector::open(config)?,
+            connector: Connector::open(config, near)?,
             timeout: config.response_timeout,
         })
     }
@@ -50,29 +53,61 @@ impl Store {
 
     /// The time of one round trip.
     pub(crate) async fn ping(&self) -> Result<Duration, Trouble> {
-        self.connector.link().await?;
+        self.connector.link(Purpose::Reading).await?;
         let sent = clock::now();
         let ping = redis::cmd("PING");
         let _: String = self.ask(&ping).await?;
         Ok(clock::now().saturating_duration_since(sent))
     }
 
-    /// Reads an entry, its lease and the generations of its levels, in one round trip.
+    /// Reads an entry, its lease and the generations of its groups, in one round trip.
     pub(crate) async fn look_up(&self, key: &Key) -> Result<Read, Trouble> {
         let mut mget = redis::cmd("MGET");
         mget.arg(key.as_str()).arg(key::lease_name(key.as_str()));
-        for level in key.levels() {
-            mget.arg(key::generation_name(level));
+        for group in key.groups() {
+            mget.arg(key::generation_name(group));
         }
-        let values: Vec<Option<Vec<u8>>> = self.ask(&mget).await?;
+        let answer = self.ask_for(Purpose::Reading, &mget).await?;
+        let values: Vec<Option<Vec<u8>>> = answer.value;
         let mut values = values.into_iter();
         Ok(Read {
             entry: values.next().flatten(),
             lease: values.next().flatten().as_deref().map(lease_number),
-            generations: values
-                .map(|value| value.as_deref().and_then(token_of))
-                .collect(),
+            generations: values.map(|value| generation_of(value.as_deref())).collect(),
+            teller: answer.teller,
         })
+    }
+
+    /// The same for many entries in one round trip. A generation that several need is asked for once, and no lease at all.
+    pub(crate) async fn look_up_many(&self, keys: &[Key]) -> Result<Vec<Read>, Trouble> {
+        let mut places = HashMap::new();
+        let mut mget = redis::cmd("MGET");
+        for key in keys {
+            mget.arg(key.as_str());
+        }
+        for group in keys.iter().flat_map(Key::groups) {
+            let next = places.len();
+            places.entry(group).or_insert_with(|| {
+                mget.arg(key::generation_name(group));
+                next
+            });
+        }
+        let answer = self.ask_for(Purpose::Reading, &mget).await?;
+        let mut entries: Vec<Option<Vec<u8>>> = answer.value;
+        let generations = entries.split_off(keys.len().min(entries.len()));
+        let reads = keys.iter().zip(entries).map(|(key, entry)| Read {
+            entry,
+            lease: None,
+            generations: key
+                .groups()
+                .map(|group| {
+                    let value = places.get(group).and_then(|place| generations.get(*place));
+                    generation_of(value.and_then(Option::as_deref))
+                })
+                .collect(),
+            teller: answer.teller.clone(),
+        });
+        Ok(reads.collect())
     }
 
     /// Creates the generations that were missing, so that what is loaded next can be stored under them.
@@ -83,16 +118,16 @@ impl Store {
         seen: &mut SeenRemote,
         ttl: Duration,
     ) -> Result<(), Trouble> {
-        let levels = key.levels().zip(&mut seen.generations);
-        let missing: Vec<_> = levels
+        let groups = key.groups().zip(&mut seen.generations);
+        let missing: Vec<_> = groups
             .filter(|(_, generation)| generation.is_none())
             .collect();
         if missing.is_empty() {
             return Ok(());
         }
         let mut commands = Pipeline::new();
-        for (level, _) in &missing {
-            let name = key::generation_name(level);
+        for (group, _) in &missing {
+            let name = key::generation_name(group);
             commands
                 .cmd("SET")
                 .arg(&name)
@@ -103,10 +138,12 @@ impl Store {
                 .ignore();
             commands.cmd("GET").arg(&name);
         }
-        let tokens: Vec<Option<Vec<u8>>> = self.ask(&commands).await?;
+        let answer = self.ask_for(Purpose::Reading, &commands).await?;
+        let tokens: Vec<Option<Vec<u8>>> = answer.value;
         for ((_, generation), token) in missing.into_iter().zip(tokens) {
-            *generation = token.as_deref().and_then(token_of);
+            *generation = generation_of(token.as_deref());
         }
+        seen.teller = same_teller(seen.teller.take(), answer.teller);
         Ok(())
     }
 
@@ -133,42 +170,56 @@ impl Store {
         })
     }
 
-    /// Stores an entry if the lease is still ours; answers whether it was.
+    /// Prolongs a lease, if it still is ours.
+    pub(crate) async fn extend(&self, entry: &str, token: u64, lease: Duration) -> Result<bool, Trouble> {
+        let mut call = EXTEND.prepare_invoke();
+        call.key(key::lease_name(entry))
+            .arg(token_text(token))
+            .arg(clock::millis(lease).max(1));
+        self.ask(&call).await
+    }
+
+    /// Stores an entry if the lease is still ours.
     pub(crate) async fn fill(
         &self,
         entry: &str,
         token: u64,
         bytes: &[u8],
         ttl: Duration,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<Filled, Trouble> {
         let mut call = FILL.prepare_invoke();
         call.key(entry)
             .key(key::lease_name(entry))
             .arg(token_text(token))
             .arg(bytes)
             .arg(clock::millis(ttl).max(1));
-        self.ask(&call).await
+        let answer = self.ask_for(Purpose::Reading, &call).await?;
+        Ok(match answer.value {
+            true => Filled::Stored(answer.teller),
+            false => Filled::Overtaken,
+        })
     }
 
-    /// Stores an entry whatever was there, and ends every load of it that is under way.
-    pub(crate) async fn put(
-        &self,
-        entry: &str,
-        bytes: &[u8],
-        ttl: Duration,
-    ) -> Result<(), Trouble> {
+    /// Stores entries whatever was there, under the generations of this moment, and ends every load of them that is under
+    /// way; in one round trip. Answers for each whether it could be.
+    pub(crate) async fn put(&self, puts: &[Put<'_>]) -> Result<Vec<bool>, Trouble> {
         let mut commands = Pipeline::new();
-        // In one step: a lease that was granted between the two would allow a fill over this entry.
-        commands.atomic();
-        commands.cmd("UNLINK").arg(key::lease_name(entry)).ignore();
-        let ms = clock::millis(ttl).max(1);
-        commands
-            .cmd("SET")
-            .arg(entry)
-            .arg(bytes)
-            .arg("PX")
-            .arg(ms)
-            .ignore();
+        commands.load_script(&PUT).ignore();
+        for put in puts {
+            let mut call = PUT.prepare_invoke();
+            let (head, tail) = put.around_generations;
+            call.key(put.key.as_str())
+                .key(key::lease_name(put.key.as_str()))
+                .arg(head)
+                .arg(tail)
+                .arg(clock::millis(put.ttl).max(1))
+                .arg(generation_ms(put.ttl));
+            for group in put.key.groups() {
+                call.key(key::generation_name(group))
+                    .arg(token_text(random::token()));
+            }
+            commands.invoke_script(&call);
+        }
         self.ask(&commands).await
     }
 
@@ -179,13 +230,18 @@ impl Store {
         Ok(())
     }
 
-    /// Deletes an entry and the lease of whoever loads it; answers whether the entry was there.
-    pub(crate) async fn remove(&self, entry: &str) -> Result<bool, Trouble> {
-        let mut commands = Pipeline::new();
-        commands.cmd("UNLINK").arg(key::lease_name(entry)).ignore();
-        commands.cmd("UNLINK").arg(entry);
-        let (removed,): (u64,) = self.ask(&commands).await?;
-        Ok(removed > 0)
+    /// Deletes entries and the leases of whoever loads them, in one round trip; answers how many entries there were.
+    pub(crate) async fn remove(&self, entries: &[&str]) -> Result<u64, Trouble> {
+        let mut removed = 0;
+        for batch in entries.chunks(BATCH) {
+            let mut commands = Pipeline::new();
+            let leases: Vec<String> = batch.iter().copied().map(key::lease_name).collect();
+            commands.cmd("UNLINK").arg(leases).ignore();
+            commands.cmd("UNLINK").arg(batch);
+            let (there,): (u64,) = self.ask(&commands).await?;
+            removed += there;
+        }
+        Ok(removed)
     }
 
     /// Deletes entries, leases and generations by name.
@@ -196,6 +252,20 @@ impl Store {
             let _: u64 = self.ask(&unlink).await?;
         }
         Ok(())
+    }
+
+    /// The same, and waits until so many replicas have it; answers how many had it in time.
+    pub(crate) async fn unlink_on_replicas(&self, names: &[String], replicas: u32) -> Result<u32, Trouble> {
+        let mut commands = Pipeline::new();
+        for batch in names.chunks(BATCH) {
+            commands.cmd("UNLINK").arg(batch).ignore();
+        }
+        // Less than the deadline, so that an answer comes in any case.
+        let patience = clock::millis(self.timeout * 3 / 4).max(1);
+        commands.cmd("WAIT").arg(replicas).arg(patience);
+        let answer = self.ask_for(Purpose::Confirming, &commands).await?;
+        let (confirmed,): (u32,) = answer.value;
+        Ok(confirmed)
     }
 
     /// Deletes the entries that match a glob pattern, and the leases of those being loaded; answers how many entries.
@@ -240,11 +310,16 @@ impl Store {
 
     /// Prolongs the generations of a key where they would end before an entry that lives for `ttl`.
     /// Looked at now and then only: a generation that ends too early costs a load, and prolonging one tells every reader of it.
-    pub(crate) async fn keep_generations(&self, key: &Key, ttl: Duration) -> Result<(), Trouble> {
+    /// Answers which groups' were: our own change ends the server's memory of our having read them, and is not told to us.
+    pub(crate) async fn keep_generations<'a>(
+        &self,
+        key: &'a Key,
+        ttl: Duration,
+    ) -> Result<Vec<&'a str>, Trouble> {
         if !random::token().is_multiple_of(LIFETIME_CHECK) {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let names: Vec<String> = key.levels().map(key::generation_name).collect();
+        let names: Vec<String> = key.groups().map(key::generation_name).collect();
         let mut ask = Pipeline::new();
         for name in &names {
             ask.cmd("PTTL").arg(name);
@@ -252,54 +327,18 @@ impl Store {
         let left: Vec<i64> = self.ask(&ask).await?;
         let enough = i64::try_from(generation_ms(ttl) / 2).unwrap_or(i64::MAX);
         let mut prolong = Pipeline::new();
-        for (name, _) in names
-            .iter()
-            .zip(left)
-            .filter(|(_, left)| (0..enough).contains(left))
-        {
-            prolong
-                .cmd("PEXPIRE")
-                .arg(name)
-                .arg(generation_ms(ttl))
-                .ignore();
-        }
-        if prolong.is_empty() {
-            return Ok(());
-        }
-        self.ask(&prolong).await
-    }
-
-    /// Runs one operation under the deadline. A connection that turns out to be dead is replaced, once.
-    async fn ask<'a, T: FromRedisValue>(
-        &self,
-        request: impl Into<Request<'a>>,
-    ) -> Result<T, Trouble> {
-        let request = request.into();
-        let mut retried = false;
-        loop {
-            let link = self.connector.link().await?;
-            let asked = request.send(link.connection.clone());
-            let error = match clock::within(self.timeout, asked).await {
-                Some(Ok(answer)) => {
-                    Connector::answered(&link);
-                    return Ok(answer);
-                }
-                Some(Err(error)) => error,
-                None => {
-                    self.connector.timed_out(&link);
-                    return Err(Trouble::Timeout);
-                }
-            };
-            if !is_dead(&error) {
-                Connector::answered(&link);
-                return Err(refused(&error));
+        let mut prolonged = Vec::new();
+        for ((name, group), left) in names.iter().zip(key.groups()).zip(left) {
+            if (0..enough).contains(&left) {
+                let ms = generation_ms(ttl);
+                prolong.cmd("PEXPIRE").arg(name).arg(ms).ignore();
+                prolonged.push(group);
             }
-            self.connector.discard(&link);
-            if retried || link.fresh {
-                return Err(Trouble::Unreachable(describe(&error)));
-            }
-            retried = true;
         }
+        if !prolonged.is_empty() {
+            let _: () = self.ask(&prolong).await?;
+        }
+        Ok(prolonged)
     }
 }
 
@@ -311,57 +350,13 @@ impl fmt::Debug for Store {
     }
 }
 
-/// What can be asked in one go.
-#[derive(Clone, Copy)]
-enum Request<'a> {
-    Command(&'a Cmd),
-    Pipeline(&'a Pipeline),
-    Script(&'a ScriptInvocation<'a>),
+/// The one that tells of both reads, if there is one.
+fn same_teller(one: Option<Arc<Teller>>, other: Option<Arc<Teller>>) -> Option<Arc<Teller>> {
+    one.filter(|one| other.is_some_and(|other| Arc::ptr_eq(one, &other)))
 }
 
-impl Request<'_> {
-    async fn send<T: FromRedisValue>(self, mut link: MultiplexedConnection) -> RedisResult<T> {
-        match self {
-            Self::Command(command) => command.query_async(&mut link).await,
-            Self::Pipeline(commands) => commands.query_async(&mut link).await,
-            Self::Script(call) => call.invoke_async(&mut link).await,
-        }
-    }
-}
-
-impl<'a> From<&'a Cmd> for Request<'a> {
-    fn from(command: &'a Cmd) -> Self {
-        Self::Command(command)
-    }
-}
-
-impl<'a> From<&'a Pipeline> for Request<'a> {
-    fn from(commands: &'a Pipeline) -> Self {
-        Self::Pipeline(commands)
-    }
-}
-
-impl<'a> From<&'a ScriptInvocation<'a>> for Request<'a> {
-    fn from(call: &'a ScriptInvocation<'a>) -> Self {
-        Self::Script(call)
-    }
-}
-
-/// Whether the connection, rather than the command, is at fault. Garbage counts: after it nothing can be trusted on this link.
-fn is_dead(error: &redis::RedisError) -> bool {
-    error.is_unrecoverable_error()
-        || error.is_io_error()
-        || matches!(error.kind(), ErrorKind::Parse | ErrorKind::Client)
-}
-
-fn refused(error: &redis::RedisError) -> Trouble {
-    Trouble::Refused {
-        code: error.code().unwrap_or("ERR").to_owned(),
-        message: error
-            .detail()
-            .unwrap_or_else(|| error.category())
-            .to_owned(),
-    }
+fn generation_of(value: Option<&[u8]>) -> Option<u64> {
+    value.and_then(token_of)
 }
 
 /// How long a generation lives that guards entries of this ttl: long past them, and never less than a day.

@@ -1,4 +1,4 @@
-//! The Lua scripts. Each touches one entry and its lease, which share a cluster slot, and nothing else.
+//! The Lua scripts. Each touches one entry and its lease, which share a cluster slot; only `PUT` reads generations as well.
 //! They are sent by their hash; a server that has forgotten them is told again.
 
 use std::sync::LazyLock;
@@ -27,13 +27,49 @@ return {0, ''}
 /// `KEYS`: entry, lease. `ARGV`: my token, the entry's bytes, its lifetime in milliseconds.
 ///
 /// Answers 1: stored, and the lease is gone. 0: the lease is not mine any more, so an invalidation came during the load.
+/// The last command is a read, so that the server tells this connection of changes to what it has just stored.
 pub(super) static FILL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('DEL', KEYS[2])
+redis.call('EXISTS', KEYS[1])
 return 1
+",
+    )
+});
+
+/// `KEYS`: entry, lease, and the generation of each group. `ARGV`: the entry's bytes before and after its generations, its
+/// lifetime and that of the generations in milliseconds, a token for each generation that is missing.
+///
+/// Answers 1: stored, and whoever loads this entry may not fill. 0: something that is no generation stands where one should.
+pub(super) static PUT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local generations = {}
+for i = 3, #KEYS do
+  local token = redis.call('GET', KEYS[i])
+  if not token then
+    token = ARGV[i + 2]
+    redis.call('SET', KEYS[i], token, 'PX', ARGV[4])
+  end
+  if #token ~= 16 or string.find(token, '%X') then return 0 end
+  generations[i - 2] = string.gsub(token, '..', function(hex) return string.char(tonumber(hex, 16)) end)
+end
+redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[1], ARGV[1] .. table.concat(generations) .. ARGV[2], 'PX', ARGV[3])
+return 1
+",
+    )
+});
+
+/// `KEYS`: lease. `ARGV`: my token, its new lifetime in milliseconds. Prolongs the lease, if it still is mine.
+pub(super) static EXTEND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 ",
     )
 });

@@ -14,22 +14,27 @@
 //! | 48..52 | duration of the load, ms |
 //! | 52, 53 | how many levels, how many tags |
 //! | 54..56 | reserved, 0 |
-//! | 56.. | 8 bytes for each level's and tag's generation |
+//! | 56.. | 8 bytes for each level's and tag's generation, big endian |
+//! | .. | each tag's group: 2 bytes of length, and its text |
 //! | .. | payload |
-//! | last 8 | xxh3-64 of all before |
+//! | last 8 | xxh3-64 of all before but the generations |
+//!
+//! The checksum leaves the generations out, so that a script can put them in: one that is damaged is not the current one.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::codec::{Codec, CodecError};
 
 /// No UTF-8: a string somebody put under one of our keys is foreign at once.
 const MAGIC: [u8; 4] = *b"\xCACHE";
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 const FIXED: usize = 56;
 const CHECKSUM: usize = 8;
+/// Where it stands how many levels and tags there are.
+const COUNTS: std::ops::Range<usize> = 52..54;
 
 /// Where the stamp stands, as `GETRANGE` counts; scripts compare it there.
 pub(crate) const STAMP: RangeInclusive<usize> = 8..=15;
@@ -54,7 +59,17 @@ pub(crate) struct Header {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Envelope<'a> {
     pub(crate) header: Header,
+    /// The texts of the tags' groups, each after its length.
+    tags: &'a [u8],
     pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    /// The groups of the entry's tags.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let mut rest = Reader(self.tags);
+        std::iter::from_fn(move || rest.text().ok())
+    }
 }
 
 /// Why bytes are no entry of ours.
@@ -71,20 +86,46 @@ pub(crate) enum Rejected {
 }
 
 /// Appends an envelope round what `payload` appends, or leaves `out` as it was.
-pub(crate) fn write(
+pub(crate) fn write<'a>(
     header: &Header,
+    tags: impl Iterator<Item = &'a str>,
     out: &mut Vec<u8>,
     payload: impl FnOnce(&mut Vec<u8>) -> Result<(), CodecError>,
 ) -> Result<(), CodecError> {
     let start = out.len();
-    let written = write_header(header, out).and_then(|()| payload(out));
+    let written = write_header(header, out).and_then(|()| {
+        write_tags(tags, out);
+        payload(out)
+    });
     if written.is_err() {
         out.truncate(start);
         return written;
     }
-    let checksum = xxh3_64(out.get(start..).unwrap_or_default());
+    let written = out.get(start..).unwrap_or_default();
+    let (head, tail) = around_generations(written, header.generations.len());
+    let checksum = checksum(head, tail);
     out.extend_from_slice(&checksum.to_le_bytes());
     Ok(())
+}
+
+/// What stands before and after that many generations.
+pub(crate) fn around_generations(bytes: &[u8], count: usize) -> (&[u8], &[u8]) {
+    let (head, rest) = bytes.split_at_checked(FIXED).unwrap_or((bytes, &[]));
+    (head, rest.get(8 * count..).unwrap_or_default())
+}
+
+fn checksum(head: &[u8], tail: &[u8]) -> u64 {
+    xxh3_64_with_seed(tail, xxh3_64(head))
+}
+
+fn write_tags<'a>(tags: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) {
+    for tag in tags {
+        // One that is longer, which `key::tag` does not make, is cut off: the entry is then nobody's.
+        let length = u16::try_from(tag.len()).unwrap_or(u16::MAX);
+        out.extend_from_slice(&length.to_le_bytes());
+        let kept = tag.as_bytes().get(..usize::from(length));
+        out.extend_from_slice(kept.unwrap_or_default());
+    }
 }
 
 fn write_header(header: &Header, out: &mut Vec<u8>) -> Result<(), CodecError> {
@@ -108,7 +149,7 @@ fn write_header(header: &Header, out: &mut Vec<u8>) -> Result<(), CodecError> {
     out.extend_from_slice(&header.load_ms.to_le_bytes());
     out.extend_from_slice(&[header.levels, tags, 0, 0]);
     for generation in generations {
-        out.extend_from_slice(&generation.to_le_bytes());
+        out.extend_from_slice(&generation.to_be_bytes());
     }
     Ok(())
 }
@@ -144,7 +185,9 @@ fn verified(bytes: &[u8]) -> Result<&[u8], Rejected> {
         .split_last_chunk::<CHECKSUM>()
         .filter(|(body, _)| body.len() >= FIXED)
         .ok_or(Rejected::Truncated)?;
-    if xxh3_64(body) == u64::from_le_bytes(*checksum) {
+    let [levels, tags] = body.get(COUNTS).and_then(|counts| counts.try_into().ok()).unwrap_or_default();
+    let (head, tail) = around_generations(body, usize::from(levels) + usize::from(tags));
+    if self::checksum(head, tail) == u64::from_le_bytes(*checksum) {
         Ok(body)
     } else {
         Err(Rejected::Checksum)
@@ -165,8 +208,13 @@ fn read_rest(codec: Codec, mut rest: Reader<'_>) -> Result<Envelope<'_>, Rejecte
     let count = levels.checked_add(tags).ok_or(Rejected::Version)?;
     let mut generations = Generations::default();
     for _ in 0..count {
-        generations.push(rest.word()?);
+        generations.push(rest.take().map(u64::from_be_bytes)?);
     }
+    let named = rest.0;
+    for _ in 0..tags {
+        rest.text()?;
+    }
+    let length = named.len().saturating_sub(rest.0.len());
     let header = Header {
         codec,
         stamp,
@@ -180,13 +228,14 @@ fn read_rest(codec: Codec, mut rest: Reader<'_>) -> Result<Envelope<'_>, Rejecte
     };
     Ok(Envelope {
         header,
+        tags: named.get(..length).unwrap_or_default(),
         payload: rest.0,
     })
 }
 
 struct Reader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Rejected> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(Rejected::Truncated)?;
         self.0 = rest;
@@ -195,6 +244,14 @@ impl Reader<'_> {
 
     fn word(&mut self) -> Result<u64, Rejected> {
         self.take().map(u64::from_le_bytes)
+    }
+
+    /// A text after its length.
+    fn text(&mut self) -> Result<&'a str, Rejected> {
+        let length = usize::from(self.take().map(u16::from_le_bytes)?);
+        let (text, rest) = self.0.split_at_checked(length).ok_or(Rejected::Truncated)?;
+        self.0 = rest;
+        std::str::from_utf8(text).map_err(|_| Rejected::Version)
     }
 }
 

@@ -19,9 +19,19 @@ fn header(generations: Vec<u64>, levels: u8) -> Header {
     }
 }
 
+/// As many tags as the header counts.
+fn tags(header: &Header) -> impl Iterator<Item = &'static str> {
+    let count = header.generations.len() - usize::from(header.levels);
+    std::iter::repeat_n("tag@a", count)
+}
+
+fn none() -> std::iter::Empty<&'static str> {
+    std::iter::empty()
+}
+
 fn written(header: &Header, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
-    write(header, &mut out, |out| {
+    write(header, tags(header), &mut out, |out| {
         out.extend_from_slice(payload);
         Ok(())
     })
@@ -40,7 +50,7 @@ fn the_layout_is_fixed() {
             b'C',
             b'H',
             b'E',
-            1,
+            2,
             Codec::DEFAULT.unwrap().id(),
             0,
             0
@@ -50,10 +60,12 @@ fn the_layout_is_fixed() {
     assert_eq!(bytes[48..56], [12, 0, 0, 0, 1, 1, 0, 0]);
     assert_eq!(
         bytes[56..72],
-        [9, 0, 0, 0, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0]
+        [0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 10]
     );
-    assert_eq!(bytes[72..79], *b"payload");
-    assert_eq!(bytes[79..], xxh3_64(&bytes[..79]).to_le_bytes());
+    assert_eq!(bytes[72..79], *b"\x05\0tag@a");
+    assert_eq!(bytes[79..86], *b"payload");
+    let checksum = xxh3_64_with_seed(&bytes[72..86], xxh3_64(&bytes[..56]));
+    assert_eq!(bytes[86..], checksum.to_le_bytes());
 }
 
 #[test]
@@ -72,7 +84,7 @@ fn an_envelope_is_appended_to_what_is_there() {
     let header = header(vec![1], 1);
     let mut out = b"before".to_vec();
 
-    write(&header, &mut out, |out| {
+    write(&header, tags(&header), &mut out, |out| {
         out.push(7);
         Ok(())
     })
@@ -84,6 +96,7 @@ fn an_envelope_is_appended_to_what_is_there() {
         read(envelope),
         Ok(Envelope {
             header,
+            tags: &[],
             payload: &[7]
         })
     );
@@ -93,7 +106,7 @@ fn an_envelope_is_appended_to_what_is_there() {
 fn a_payload_that_fails_leaves_nothing_behind() {
     let mut out = b"before".to_vec();
 
-    let error = write(&header(vec![1], 1), &mut out, |out| {
+    let error = write(&header(vec![1], 1), none(), &mut out, |out| {
         out.push(7);
         Err(CodecError::Changed { codec: "bincode" })
     });
@@ -108,9 +121,9 @@ fn more_generations_than_fit_are_an_error() {
     assert_eq!(read(&written(&most, b"x")).unwrap().header, most);
 
     let mut out = Vec::new();
-    let error = write(&header((0..256).collect(), 0), &mut out, |_| Ok(()));
+    let error = write(&header((0..256).collect(), 0), none(), &mut out, |_| Ok(()));
     assert_eq!(error, Err(CodecError::Generations(256)));
-    let error = write(&header(vec![1], 2), &mut out, |_| Ok(()));
+    let error = write(&header(vec![1], 2), none(), &mut out, |_| Ok(()));
     assert_eq!(error, Err(CodecError::Generations(1)));
     assert!(out.is_empty());
 }
@@ -131,7 +144,9 @@ fn forged(at: usize, byte: u8) -> Result<(), Rejected> {
     let mut bytes = written(&header(vec![1], 1), b"payload");
     bytes.truncate(bytes.len() - CHECKSUM);
     bytes[at] = byte;
-    let checksum = xxh3_64(&bytes);
+    let count = usize::from(bytes[52]) + usize::from(bytes[53]);
+    let (head, tail) = around_generations(&bytes, count);
+    let checksum = checksum(head, tail);
     bytes.extend_from_slice(&checksum.to_le_bytes());
     read(&bytes).map(drop)
 }
@@ -163,13 +178,17 @@ fn every_truncation_is_rejected() {
 }
 
 #[test]
-fn every_flipped_bit_is_rejected() {
-    let mut bytes = written(&header(vec![1, 2, 3], 2), b"some payload");
+fn every_flipped_bit_is_rejected_or_another_generation() {
+    let header = header(vec![1, 2, 3], 2);
+    let mut bytes = written(&header, b"some payload");
 
     for at in 0..bytes.len() {
         for bit in 0..8 {
             bytes[at] ^= 1 << bit;
-            assert!(read(&bytes).is_err(), "bit {bit} of {at}");
+            match read(&bytes) {
+                Err(_) => {}
+                Ok(read) => assert_ne!(read.header.generations, header.generations, "bit {bit} of {at}"),
+            }
             bytes[at] ^= 1 << bit;
         }
     }
@@ -200,8 +219,11 @@ proptest! {
             codec, stamp, key_hash, origin, fingerprint, expires_at_ms, load_ms, levels, generations,
         };
         let bytes = written(&header, &payload);
+        let read = read(&bytes).unwrap();
 
-        prop_assert_eq!(read(&bytes), Ok(Envelope { header, payload: &payload }));
+        prop_assert_eq!(read.payload, &payload);
+        prop_assert_eq!(read.tags().count(), tags(&header).count());
+        prop_assert_eq!(read.header, header);
     }
 
     #[test]

@@ -1,0 +1,260 @@
+//! A cache set up by code: one setter for each setting.
+
+use std::time::Duration;
+
+use super::{CacheConfig, Durability, refused};
+use crate::error::{Error, ErrorKind};
+use crate::location::{DEFAULT_PORT, RedisUrl, Secret};
+use crate::value::codec::Codec;
+
+/// Settings of a cache to be opened; each setter replaces what was said before.
+///
+/// A setting that cannot work is not reported by its setter but when the cache is opened, the first one first.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// # async fn start() -> Result<(), cache_runtime::Error> {
+/// let cache = cache_runtime::Cache::builder()
+///     .redis_url("redis://127.0.0.1:6379/0")
+///     .key_prefix("myapp")
+///     .default_ttl(Duration::from_secs(300))
+///     .open()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until it is opened"]
+pub struct CacheBuilder {
+    pub(crate) config: CacheConfig,
+    pub(crate) location: Location,
+    pub(crate) problem: Option<Error>,
+}
+
+impl From<CacheConfig> for CacheBuilder {
+    fn from(config: CacheConfig) -> Self {
+        Self {
+            config,
+            ..Self::default()
+        }
+    }
+}
+
+impl CacheBuilder {
+    /// Every setting at its default: in-process only.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A name, which `Debug` shows; caches are not looked up by it.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.name = Some(name.into());
+        self
+    }
+
+    /// Where Redis is: `redis://[[user]:password@]host[:port][/db]`, user and password percent-encoded.
+    ///
+    /// A malformed URL is reported when the cache is opened. Excludes `redis_host` and the other parts.
+    pub fn redis_url(mut self, url: impl AsRef<str>) -> Self {
+        match RedisUrl::parse(url.as_ref()) {
+            Ok(url) => self.location.url = Some(url),
+            Err(flaw) => {
+                self.problem
+                    .get_or_insert_with(|| refused("redis_url", flaw));
+            }
+        }
+        self
+    }
+
+    /// The host of Redis, a name or an address. Default, once another part is set: `localhost`.
+    pub fn redis_host(mut self, host: impl Into<String>) -> Self {
+        self.location.host = Some(host.into());
+        self
+    }
+
+    /// The TCP port of Redis. Default: 6379.
+    pub fn redis_port(mut self, port: u16) -> Self {
+        self.location.port = Some(port);
+        self
+    }
+
+    /// The number of the Redis database. Default: 0.
+    pub fn redis_db(mut self, db: u32) -> Self {
+        self.location.db = Some(db);
+        self
+    }
+
+    /// The ACL user, as it is, not percent-encoded. Default: none, which the server takes for `default`.
+    pub fn redis_username(mut self, username: impl Into<String>) -> Self {
+        self.location.username = Some(username.into());
+        self
+    }
+
+    /// The password, as it is, not percent-encoded; it is never printed. Default: none.
+    pub fn redis_password(mut self, password: impl Into<String>) -> Self {
+        self.location.password = Some(Secret::new(password.into()));
+        self
+    }
+
+    /// What every key in Redis begins with: names separated by `:`, without white space and `*?[]{}\^%'`. Default: empty.
+    pub fn key_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.config.key_prefix = prefix.into();
+        self
+    }
+
+    /// Whether values are kept in the process as well. Default: `true`.
+    pub fn near(mut self, near: bool) -> Self {
+        self.config.near = near;
+        self
+    }
+
+    /// The longest life of a value in the process in front of Redis. Default: its ttl, or 1 s where Redis does not tell of changes.
+    pub fn near_ttl(mut self, near_ttl: Duration) -> Self {
+        self.config.near_ttl = Some(near_ttl);
+        self
+    }
+
+    /// What confirms an invalidation. Default: the answer of the server.
+    ///
+    /// Redis replication is asynchronous: a failover to a replica that was behind forgets an invalidation until the ttl of the
+    /// entries ends. With [`Durability::Replicas`] an invalidation waits, at most for the response timeout, until so many have it.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.config.durability = durability;
+        self
+    }
+
+    /// How long an entry lives if nothing else is said. Default: 300 s.
+    pub fn default_ttl(mut self, ttl: Duration) -> Self {
+        self.config.default_ttl = ttl;
+        self
+    }
+
+    /// What the in-process entries may weigh together, in bytes. Default: 64 MiB.
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.config.memory_limit = bytes;
+        self
+    }
+
+    /// How many entries there may be in the process. Default: 10,000.
+    pub fn max_entries(mut self, entries: u64) -> Self {
+        self.config.max_entries = entries;
+        self
+    }
+
+    /// The longest time to wait for a connection to Redis. Default: 1 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// The longest time to wait for an answer of Redis. Default: 250 ms.
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.config.response_timeout = timeout;
+        self
+    }
+
+    /// The longest life of an in-process entry while Redis is away. Default: 60 s.
+    pub fn fallback_ttl(mut self, ttl: Duration) -> Self {
+        self.config.fallback_ttl = ttl;
+        self
+    }
+
+    /// How long a process that loads a value may keep others from loading it. Default: 10 s.
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.config.lease = lease;
+        self
+    }
+
+    /// How many connections to Redis there may be. Default: 10. Checked and kept; one serves all tasks of a runtime.
+    pub fn max_connections(mut self, connections: u32) -> Self {
+        self.config.max_connections = connections;
+        self
+    }
+
+    /// How values are written in Redis. Default: the first of the enabled features `bincode`, `postcard` and `json`.
+    pub fn codec(mut self, codec: Codec) -> Self {
+        self.config.codec = Some(codec);
+        self
+    }
+
+    /// Whether anything is cached; if not, every read misses and every write does nothing. Default: `true`.
+    pub fn enabled(mut self, enabled: bool) -> Self {
+        self.config.enabled = enabled;
+        self
+    }
+
+    /// The settings, checked, with the location of Redis put together.
+    pub(crate) fn finish(self) -> Result<CacheConfig, Error> {
+        if let Some(problem) = self.problem {
+            return Err(problem);
+        }
+        let mut config = self.config;
+        config.redis = self.location.resolve(config.redis)?;
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// Where Redis is, as far as the builder was told.
+#[derive(Debug, Default)]
+pub(crate) struct Location {
+    url: Option<RedisUrl>,
+    host: Option<String>,
+    port: Option<u16>,
+    db: Option<u32>,
+    username: Option<String>,
+    password: Option<Secret>,
+}
+
+impl Location {
+    /// The URL, or the parts over what the environment said, or what the environment said.
+    fn resolve(self, environment: Option<RedisUrl>) -> Result<Option<RedisUrl>, Error> {
+        let part = match self.a_part() {
+            None => return Ok(self.url.or(environment)),
+            Some(part) if self.url.is_some() => {
+                // Either could be meant to win; a guess would send a password to the wrong server.
+                let context =
+                    format!("`redis_url` and `{part}` are both set; keep the URL or the parts");
+                return Err(Error::new(ErrorKind::Config, context));
+            }
+            Some(part) => part,
+        };
+        // A password belongs to its host: another host takes nothing over from the environment.
+        let base = environment.filter(|_| self.host.is_none());
+        let base = base.as_ref();
+        RedisUrl::from_parts(
+            self.host
+                .as_deref()
+                .or(base.map(RedisUrl::host))
+                .unwrap_or("localhost"),
+            self.port
+                .or(base.map(RedisUrl::port))
+                .unwrap_or(DEFAULT_PORT),
+            self.db.or(base.map(RedisUrl::db)).unwrap_or(0),
+            self.username
+                .as_deref()
+                .or(base.and_then(RedisUrl::username)),
+            self.password
+                .as_ref()
+                .or(base.and_then(RedisUrl::password))
+                .map(Secret::expose),
+        )
+        .map(Some)
+        .map_err(|flaw| refused(part, flaw))
+    }
+
+    /// The setter of a part that is set.
+    fn a_part(&self) -> Option<&'static str> {
+        let parts = [
+            ("redis_host", self.host.is_some()),
+            ("redis_port", self.port.is_some()),
+            ("redis_db", self.db.is_some()),
+            ("redis_username", self.username.is_some()),
+            ("redis_password", self.password.is_some()),
+        ];
+        parts
+            .into_iter()
+            .find_map(|(setter, is_set)| is_set.then_some(setter))
+    }
+}

@@ -1,0 +1,155 @@
+//! What the server tells, and how far it can be believed: the link between a connection and the values that were read over it.
+//!
+//! A server that tracks tells a connection of every change to what was read over it, in order with its replies. So a value
+//! may answer without asking, as long as nothing was told of it, and as long as its connection would have told: it stands,
+//! and was heard from a moment ago. A connection that hangs is silent like one on which nothing happens.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::clock::{self, Instant};
+
+/// How long a connection is believed after it was last heard from: the longest that a value in front of Redis can lag behind.
+pub(crate) const MAX_LAG: Duration = Duration::from_secs(1);
+
+/// Connections, marks and sleepers share stripes; a power of two.
+const STRIPES: usize = 8_192;
+const WAKES: usize = 256;
+
+/// One connection that tells of changes, as the values read over it know it.
+#[derive(Debug)]
+pub(crate) struct Teller {
+    born: Instant,
+    /// When the last request was sent that has been answered, in nanoseconds after `born`: whatever was told before
+    /// that answer has been heard.
+    proven: AtomicU64,
+    ended: AtomicBool,
+    /// Whether values were asked for since the last look.
+    wanted: AtomicBool,
+    /// Wakes whoever keeps the proof young.
+    stirred: Notify,
+}
+
+impl Teller {
+    /// A connection of which nothing is proven yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            born: clock::now(),
+            proven: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            wanted: AtomicBool::new(false),
+            stirred: Notify::new(),
+        }
+    }
+
+    /// A request sent at that moment has been answered.
+    pub(crate) fn prove(&self, sent: Instant) {
+        let sent = nanos(sent.saturating_duration_since(self.born));
+        // Release, with the Acquire of `vouches`: who sees the proof sees what was told before it.
+        self.proven.fetch_max(sent, Ordering::Release);
+    }
+
+    /// The connection is gone: what it would have told is not known any more. Everything read over it is dead.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.stirred.notify_one();
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// Whether a value read over this connection may answer now.
+    pub(crate) fn vouches(&self, now: Instant) -> bool {
+        // Relaxed: it only decides whether the proof is renewed. Read first, so that hits share the line.
+        if !self.wanted.load(Ordering::Relaxed) {
+            self.wanted.store(true, Ordering::Relaxed);
+            self.stirred.notify_one();
+        }
+        let since = nanos(now.saturating_duration_since(self.born));
+        let lag = since.saturating_sub(self.proven.load(Ordering::Acquire));
+        lag < nanos(MAX_LAG) && !self.has_ended()
+    }
+
+    /// Whether values were asked for since this was last called.
+    pub(crate) fn was_wanted(&self) -> bool {
+        self.wanted.swap(false, Ordering::Relaxed)
+    }
+
+    /// Waits until values are asked for, or the connection has ended.
+    pub(crate) async fn stirred(&self) {
+        self.stirred.notified().await;
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The moment before a read, with regard to one entry: a value is only kept if nothing was heard of its entry since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark(u64);
+
+/// Counters of what was heard of entries, striped: entries that share one cost each other a read now and then.
+#[derive(Debug)]
+pub(crate) struct Marks(Box<[AtomicU64]>);
+
+impl Marks {
+    pub(crate) fn new() -> Self {
+        Self((0..STRIPES).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    pub(crate) fn now(&self, entry: &str) -> Mark {
+        // SeqCst, with `moved`: of an insertion and a removal that cross, one sees the other.
+        Mark(self.stripe(entry).map_or(0, |stripe| stripe.load(Ordering::SeqCst)))
+    }
+
+    pub(crate) fn moved(&self, entry: &str) {
+        if let Some(stripe) = self.stripe(entry) {
+            stripe.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn stripe(&self, entry: &str) -> Option<&AtomicU64> {
+        let stripes = u64::try_from(self.0.len()).unwrap_or(1);
+        let at = xxh3_64(entry.as_bytes()) % stripes.max(1);
+        self.0.get(usize::try_from(at).unwrap_or_default())
+    }
+}
+
+/// Where those sleep who wait for another process to fill an entry.
+#[derive(Debug)]
+pub(crate) struct Wakes(Box<[Notify]>);
+
+impl Wakes {
+    pub(crate) fn new() -> Self {
+        Self((0..WAKES).map(|_| Notify::new()).collect())
+    }
+
+    /// Completes once something is heard of this entry, its lease, or one that shares the stripe, after this call.
+    pub(crate) fn sleep(&self, entry: &str) -> Option<Notified<'_>> {
+        self.stripe(entry).map(Notify::notified)
+    }
+
+    pub(crate) fn wake(&self, entry: &str) {
+        if let Some(stripe) = self.stripe(entry) {
+            stripe.notify_waiters();
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        for stripe in &self.0 {
+            stripe.notify_waiters();
+        }
+    }
+
+    fn stripe(&self, entry: &str) -> Option<&Notify> {
+        let stripes = u64::try_from(self.0.len()).unwrap_or(1);
+        let at = xxh3_64(entry.as_bytes()) % stripes.max(1);
+        self.0.get(usize::try_from(at).unwrap_or_default())
+    }
+}
