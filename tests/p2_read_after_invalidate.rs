@@ -162,7 +162,7 @@ async fn change(how: How, cache: &Cache, truth: &Truth) {
     let version = truth.change(0);
     match how {
         How::Delete => drop(cache.delete("record:0").await.unwrap()),
-        How::DeletePrefix => cache.invalidate_prefix("record").await.unwrap(),
+        How::DeletePrefix => drop(cache.invalidate_prefix("record").await.unwrap()),
         How::Clear => drop(cache.clear("rec*").await.unwrap()),
         _ => cache.set("record:0", &version, None).await.unwrap(),
     }

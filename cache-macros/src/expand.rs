@@ -5,12 +5,14 @@
 //! argument, the return type. Paths are absolute, so that it does not matter what the user has in scope. Items are never
 //! hygienic: `__private` and `__SITE` stand in a block that does not contain the body.
 
-use crate::args::{Given, Ttl, When};
+use crate::args::Given;
 use crate::arguments::{Argument, Binding};
 use crate::function::Boxed;
-use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Target};
+use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Policy, Target};
+use crate::options::{Coalesce, Ttl, When};
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
+use std::time::Duration;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{FnArg, Signature, parse_quote};
@@ -19,35 +21,21 @@ use syn::{FnArg, Signature, parse_quote};
 pub(crate) fn cached(model: CachedFn) -> TokenStream {
     let CachedFn {
         frame,
-        prefix,
-        ttl,
+        policy,
         key,
+        tags,
     } = model;
     // One place for all that needs a value that can be cached, so that one that cannot is one error.
     let place = at(frame.returned.span());
     let (private, name, returned) = (frame.private(), frame.name(), &frame.returned);
     let (new, key): (_, Vec<_>) = match &key {
         Key::Arguments(arguments) => (quote!(new), arguments.iter().map(argument).collect()),
-        Key::Template(parts) => (quote!(with_template), parts.iter().map(part).collect()),
+        Key::Template(parts) => (quote!(with_template), template("key", parts)),
     };
     let key = closure("key", &key);
-    let prefix = prefix.map(|prefix| quote!(.prefix(#prefix)));
-    let (ttl, computed_ttl) = match ttl {
-        Some(Given { name, value }) => match value {
-            Ttl::Constant(ttl) => {
-                let ms = Literal::u128_unsuffixed(ttl.as_millis());
-                (Some(quote!(.ttl_ms(#ms))), None)
-            }
-            Ttl::Computed(ttl) => {
-                // A step of its own, so that another type than `Duration` is an error at the option and nowhere else.
-                let computed =
-                    quote_spanned!(at(name.span())=> let ttl: ::core::time::Duration = #ttl;);
-                let set = quote_spanned!(place=> #computed let call = call.ttl(ttl););
-                (None, Some(set))
-            }
-        },
-        None => (None, None),
-    };
+    let tags = with_tags(&tags, place);
+    let links = links(&policy);
+    let computed_ttl = with_computed_ttl(&policy, place);
     let body = frame.body();
     let load = frame.pinned_load();
     frame.with_block(quote_spanned! {place=>
@@ -56,7 +44,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
             static __SITE: __private::CallSite = __private::CallSite::#new(
                 #name,
                 ::core::module_path!(),
-                __private::Policy::DEFAULT #prefix #ttl,
+                __private::Policy::DEFAULT #links,
             );
             let outcome = (&__private::Returns::<#returned>::HERE).outcome();
             match __private::begin(&__SITE, outcome, #key) {
@@ -64,10 +52,63 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
                 ::core::ops::ControlFlow::Continue(call) => call,
             }
         };
+        #tags
         #computed_ttl
         let load = #body;
         call.run(#load).await
     })
+}
+
+/// `.prefix("user").ttl_ms(60000)`: what the user wrote, and nothing where the default holds.
+fn links(policy: &Policy) -> TokenStream {
+    let ms = |duration: Duration| Literal::u128_unsuffixed(duration.as_millis());
+    let prefix = policy.prefix.iter().map(|prefix| quote!(.prefix(#prefix)));
+    let ttl = policy.ttl.iter().filter_map(|ttl| match ttl.value {
+        Ttl::Constant(ttl) => Some(ms(ttl)),
+        Ttl::Computed(_) => None,
+    });
+    let ttl = ttl.map(|ttl| quote!(.ttl_ms(#ttl)));
+    let near = (policy.near == Some(false)).then(|| quote!(.near(false)));
+    let near_ttl = policy.near_ttl.map(ms);
+    let near_ttl = near_ttl.map(|ttl| quote!(.near_ttl_ms(#ttl)));
+    let coalesce = policy.coalesce.map(|coalesce| match coalesce {
+        Coalesce::Process => quote!(Process),
+        Coalesce::Fleet => quote!(Fleet),
+        Coalesce::Off => quote!(Off),
+    });
+    let coalesce = coalesce.map(|whose| quote!(.coalesce(__private::Coalesce::#whose)));
+    let window = policy.stale_while_revalidate.map(ms);
+    let window = window.map(|window| quote!(.stale_while_revalidate_ms(#window)));
+    quote!(#(#prefix)* #(#ttl)* #near #near_ttl #coalesce #window)
+}
+
+/// Only a miss needs them, so they are no part of what begins a call.
+fn with_tags(tags: &[Vec<Part>], place: Span) -> Option<TokenStream> {
+    if tags.is_empty() {
+        return None;
+    }
+    let tags: Vec<_> = tags
+        .iter()
+        .map(|tag| {
+            let tag = closure("tag", &template("tag", tag));
+            quote_spanned!(place=> tags.tag(#tag))
+        })
+        .collect();
+    let tags = closure("tags", &tags);
+    Some(quote_spanned!(place=> let call = call.tags(#tags);))
+}
+
+fn with_computed_ttl(policy: &Policy, place: Span) -> Option<TokenStream> {
+    let Some(Given {
+        name,
+        value: Ttl::Computed(ttl),
+    }) = &policy.ttl
+    else {
+        return None;
+    };
+    // A step of its own, so that another type than `Duration` is an error at the option and nowhere else.
+    let computed = quote_spanned!(at(name.span())=> let ttl: ::core::time::Duration = #ttl;);
+    Some(quote_spanned!(place=> #computed let call = call.ttl(ttl);))
 }
 
 /// Names what will be forgotten before the body runs, which may consume the arguments.
@@ -75,7 +116,7 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
     let InvalidatingFn {
         frame,
         when,
-        target,
+        targets,
     } = model;
     let place = at(frame.returned.span());
     let (private, name, returned) = (frame.private(), frame.name(), &frame.returned);
@@ -84,16 +125,20 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
         When::Ok => quote!(Ok),
         When::Before => quote!(Before),
     };
-    let named: Vec<_> = match target {
-        Target::Prefixes(prefixes) => prefixes
-            .iter()
-            .map(|prefix| quote_spanned!(place=> targets.prefix(#prefix)))
-            .collect(),
-        Target::Entry { prefix, key } => {
-            let key = closure("key", &key.iter().map(part).collect::<Vec<_>>());
-            vec![quote_spanned!(place=> targets.entry(#prefix, #key))]
-        }
-    };
+    let named: Vec<_> = targets
+        .iter()
+        .map(|target| match target {
+            Target::Prefix(prefix) => quote_spanned!(place=> targets.prefix(#prefix)),
+            Target::Entry { prefix, key } => {
+                let key = closure("key", &template("key", key));
+                quote_spanned!(place=> targets.entry(#prefix, #key))
+            }
+            Target::Tag(tag) => {
+                let tag = closure("tag", &template("tag", tag));
+                quote_spanned!(place=> targets.tag(#tag))
+            }
+        })
+        .collect();
     let named = closure("targets", &named);
     let body = frame.body();
     let load = frame.pinned_load();
@@ -154,14 +199,20 @@ fn argument(argument: &Argument) -> TokenStream {
     quote_spanned!(at(place)=> #(#conditions)* #unused key.arg(#reference))
 }
 
-/// `key.text(":profile")` or `key.hole(&user.id)`, at the template.
-fn part(part: &Part) -> TokenStream {
-    match part {
-        Part::Text(text) => quote_spanned!(Span::mixed_site()=> key.text(#text)),
-        Part::Value(value, fields) => {
-            quote_spanned!(at(value.span())=> key.hole(&#value #(.#fields)*))
+/// `key.text(":profile")` and `key.hole(&user.id)`, at the template, for a writer of that name.
+fn template(writer: &str, parts: &[Part]) -> Vec<TokenStream> {
+    let part = |part: &Part| match part {
+        Part::Text(text) => {
+            let writer = Ident::new(writer, Span::mixed_site());
+            quote_spanned!(Span::mixed_site()=> #writer.text(#text))
         }
-    }
+        Part::Value(value, fields) => {
+            let place = at(value.span());
+            let writer = Ident::new(writer, place);
+            quote_spanned!(place=> #writer.hole(&#value #(.#fields)*))
+        }
+    };
+    parts.iter().map(part).collect()
 }
 
 impl Frame {

@@ -1,7 +1,7 @@
 //! The attributes of `cache-runtime`, which re-exports them: depend on that crate, not on this one.
 //!
-//! A straight line leads from what the user wrote to what the compiler sees: `args` reads the options,
-//! `function` the annotated function, `model` brings both together and makes every check, `expand` writes the
+//! A straight line leads from what the user wrote to what the compiler sees: `args` reads the options
+//! and `options` their values, `function` the annotated function, `model` brings both together and makes every check, `expand` writes the
 //! result. Behaviour is none of it: an expansion consists of a few calls into `cache_runtime::__private`.
 
 mod args;
@@ -11,6 +11,7 @@ mod errors;
 mod expand;
 mod function;
 mod model;
+mod options;
 #[cfg(test)]
 mod snapshots;
 mod template;

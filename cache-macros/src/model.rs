@@ -1,28 +1,40 @@
 //! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
 
-use crate::args::{CachedArgs, InvalidateArgs, Options as _, Prefixes, Slot, Ttl, When};
+use crate::args::{CachedArgs, Given, InvalidateArgs, Options as _, Slot};
 use crate::arguments::{Argument, Arguments};
 use crate::errors::Errors;
 use crate::function::{Function, arguments_of, first_argument};
+use crate::options::{Coalesce, Prefixes, Tags, Ttl, When};
 use crate::template::{Piece, Template};
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
+use std::time::Duration;
 use syn::spanned::Spanned;
 use syn::{Error, GenericArgument, Ident, Member, Path, Result, ReturnType, Type};
 
 /// A function whose results are kept.
 pub(crate) struct CachedFn {
     pub(crate) frame: Frame,
+    pub(crate) policy: Policy,
+    pub(crate) key: Key,
+    pub(crate) tags: Vec<Vec<Part>>,
+}
+
+/// How its results are kept, as far as the user said.
+pub(crate) struct Policy {
     pub(crate) prefix: Option<String>,
     pub(crate) ttl: Slot<Ttl>,
-    pub(crate) key: Key,
+    pub(crate) near: Option<bool>,
+    pub(crate) near_ttl: Option<Duration>,
+    pub(crate) coalesce: Option<Coalesce>,
+    pub(crate) stale_while_revalidate: Option<Duration>,
 }
 
 /// A function after which something is forgotten.
 pub(crate) struct InvalidatingFn {
     pub(crate) frame: Frame,
     pub(crate) when: When,
-    pub(crate) target: Target,
+    pub(crate) targets: Vec<Target>,
 }
 
 /// What both attributes need of a function.
@@ -41,8 +53,9 @@ pub(crate) enum Key {
 }
 
 pub(crate) enum Target {
-    Prefixes(Vec<String>),
+    Prefix(String),
     Entry { prefix: String, key: Vec<Part> },
+    Tag(Vec<Part>),
 }
 
 /// A piece of a template whose argument was found.
@@ -56,41 +69,58 @@ impl CachedFn {
     pub(crate) fn new(attribute: TokenStream, item: TokenStream) -> Result<Self> {
         let mut errors = Errors::default();
         let function = Function::new(item, CachedArgs::ATTRIBUTE)?;
-        let args = CachedArgs::parse(attribute, &mut errors);
+        let mut args = CachedArgs::parse(attribute, &mut errors);
         errors.keep(is_async(
             &function,
             "a cached function",
             "use `cache.get_or_set(..)` inside it",
         ));
         errors.keep(returns_something(&function));
-        let frame = Frame::new(function, args.runtime, "a cached value", &mut errors);
+        let frame = Frame::new(function, args.runtime.take(), "a cached value", &mut errors);
         errors.keep(is_owned(&frame.returned));
-        if let (Some(_), Some(skip)) = (&args.key, &args.skip) {
-            errors.push(Error::new(
-                skip.name.span(),
-                "`skip` has no effect with `key`; remove it",
-            ));
-        }
+        errors.keep(has_effect(&args));
+        let tags = frame.tags(args.tags, &mut errors);
         let skipped = args.skip.map(|skip| skip.value).unwrap_or_default();
         let key = match args.key {
             Some(key) => Key::Template(errors.keep(frame.resolve(key.value)).unwrap_or_default()),
             None => Key::Arguments(frame.arguments.without(&skipped, &mut errors)),
         };
-        let prefix = args.prefix.map(|prefix| prefix.value.0);
+        let policy = Policy {
+            prefix: args.prefix.map(|prefix| prefix.value.0),
+            ttl: args.ttl,
+            near: args.near.map(|near| near.value),
+            near_ttl: args.near_ttl.map(|near_ttl| near_ttl.value),
+            coalesce: args.coalesce.map(|coalesce| coalesce.value),
+            stale_while_revalidate: args.stale_while_revalidate.map(|window| window.value),
+        };
         errors.finish(Self {
             frame,
-            prefix,
-            ttl: args.ttl,
+            policy,
             key,
+            tags,
         })
     }
+}
+
+/// Options that another one makes pointless.
+fn has_effect(args: &CachedArgs) -> Result<()> {
+    let mut errors = Errors::default();
+    if let (Some(_), Some(skip)) = (&args.key, &args.skip) {
+        let message = "`skip` has no effect with `key`; remove it";
+        errors.push(Error::new(skip.name.span(), message));
+    }
+    if let (Some(Given { value: false, .. }), Some(near_ttl)) = (&args.near, &args.near_ttl) {
+        let message = "`near_ttl` has no effect with `near = false`; remove it";
+        errors.push(Error::new(near_ttl.name.span(), message));
+    }
+    errors.finish(())
 }
 
 impl InvalidatingFn {
     pub(crate) fn new(attribute: TokenStream, item: TokenStream) -> Result<Self> {
         let mut errors = Errors::default();
         let function = Function::new(item, InvalidateArgs::ATTRIBUTE)?;
-        let args = InvalidateArgs::parse(attribute, &mut errors);
+        let mut args = InvalidateArgs::parse(attribute, &mut errors);
         errors.keep(is_async(
             &function,
             "an invalidating function",
@@ -98,48 +128,56 @@ impl InvalidatingFn {
         ));
         let frame = Frame::new(
             function,
-            args.runtime,
+            args.runtime.take(),
             "what an invalidating function returns",
             &mut errors,
         );
-        let target = errors
-            .keep(target(args.prefix, args.key, &frame, &args.given))
-            .flatten();
-        let when = args.when.map(|when| when.value).unwrap_or_default();
-        // Without a target there is a mistake, and what is made here is not used.
-        let target = target.unwrap_or(Target::Prefixes(Vec::new()));
+        let when = args.when.take().map(|when| when.value).unwrap_or_default();
+        let targets = targets(args, &frame, &mut errors);
         errors.finish(Self {
             frame,
             when,
-            target,
+            targets,
         })
     }
 }
 
-/// What is forgotten; `None` where a mistake in an option, reported already, leaves it open.
-fn target(
-    prefix: Slot<Prefixes>,
-    key: Slot<Template>,
-    frame: &Frame,
-    given: &[String],
-) -> Result<Option<Target>> {
-    let Some(prefix) = prefix else {
-        if given.iter().any(|name| name == "prefix") {
-            return Ok(None);
+/// What is forgotten, without what a mistake leaves open.
+fn targets(args: InvalidateArgs, frame: &Frame, errors: &mut Errors) -> Vec<Target> {
+    // After a mistake in an option, which is reported already, that one does not count as missing.
+    let (no_prefix, no_tags) = (!args.attempts("prefix"), !args.attempts("tags"));
+    let mut targets = match (args.prefix, args.key) {
+        (Some(prefix), None) => {
+            let prefixes = prefix.value.0.into_iter();
+            prefixes.map(|prefix| Target::Prefix(prefix.0)).collect()
         }
-        let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`";
-        let place = key.map_or_else(Span::call_site, |key| key.name.span());
-        return Err(Error::new(place, message));
+        (Some(prefix), Some(key)) => {
+            let entry = errors.keep(entry(prefix.value, key, frame));
+            entry.into_iter().collect()
+        }
+        (None, Some(key)) if no_prefix => {
+            let message = "`key` names one entry under a prefix; add `prefix = \"..\"`";
+            errors.push(Error::new(key.name.span(), message));
+            Vec::new()
+        }
+        (None, None) if no_prefix && no_tags => {
+            let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"` or `tags = [..]`";
+            errors.push(Error::new(Span::call_site(), message));
+            Vec::new()
+        }
+        (None, _) => Vec::new(),
     };
-    let mut prefixes: Vec<String> = prefix.value.0.into_iter().map(|prefix| prefix.0).collect();
-    let Some(key) = key else {
-        return Ok(Some(Target::Prefixes(prefixes)));
-    };
+    targets.extend(frame.tags(args.tags, errors).into_iter().map(Target::Tag));
+    targets
+}
+
+fn entry(prefixes: Prefixes, key: Given<Template>, frame: &Frame) -> Result<Target> {
+    let mut prefixes = prefixes.0;
     match (prefixes.pop(), prefixes.is_empty()) {
-        (Some(prefix), true) => {
-            let key = frame.resolve(key.value)?;
-            Ok(Some(Target::Entry { prefix, key }))
-        }
+        (Some(prefix), true) => Ok(Target::Entry {
+            prefix: prefix.0,
+            key: frame.resolve(key.value)?,
+        }),
         _ => {
             let message = "`key` names one entry under one prefix; give a single `prefix`";
             Err(Error::new(key.name.span(), message))
@@ -162,6 +200,13 @@ impl Frame {
             returned,
             runtime: runtime.map(|path| path.value),
         }
+    }
+
+    /// The pieces of every tag.
+    fn tags(&self, tags: Slot<Tags>, errors: &mut Errors) -> Vec<Vec<Part>> {
+        let tags = tags.map(|tags| tags.value.0).unwrap_or_default();
+        let resolved = tags.into_iter().map(|tag| self.resolve(tag));
+        resolved.filter_map(|tag| errors.keep(tag)).collect()
     }
 
     /// The pieces of a template, each hole with the argument it names.

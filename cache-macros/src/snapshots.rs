@@ -119,6 +119,51 @@ fn one_entry_is_invalidated_by_its_template() {
 }
 
 #[test]
+fn tags_are_named_on_a_miss_before_the_body_runs() {
+    check(
+        "tags",
+        cached(
+            r#"ttl = until_midnight(zone), tags = ["genre:{genre}", "{zone.id}:{genre}", "all"]"#,
+            "async fn films(genre: Genre, zone: Zone) -> Vec<Film> { load(genre, zone).await }",
+        ),
+    );
+}
+
+#[test]
+fn a_policy_says_what_was_written() {
+    check(
+        "policy",
+        cached(
+            r#"ttl = 60, near = true, near_ttl = "5s", coalesce = "fleet", stale_while_revalidate = "1m", prefix = "user""#,
+            PLAIN,
+        ),
+    );
+}
+
+#[test]
+fn near_false_is_one_link() {
+    let text = cached("near = false", PLAIN).to_string();
+
+    assert!(text.contains("Policy :: DEFAULT . near (false)"), "{text}");
+}
+
+#[test]
+fn tags_are_invalidated_after_prefix_or_entry() {
+    let item = "async fn update(film: Film) -> Result<(), DbError> { store(film).await }";
+    check(
+        "invalidate_tags",
+        invalidating(
+            r#"tags = ["genre:{film.genre}", "all"], prefix = "film", key = "{film.id}""#,
+            item,
+        ),
+    );
+    check(
+        "invalidate_one_tag",
+        invalidating(r#"tags = "genre:{film.genre}""#, item),
+    );
+}
+
+#[test]
 fn arguments_without_a_name_get_one() {
     let item = "async fn area(Point { x, y }: Point, _: Unit, #[cfg(unix)] (a, b): (i32, i32), _seed: u64) -> i32 { x * y + a * b }";
     check("patterns", cached("", item));

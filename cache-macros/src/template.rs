@@ -1,20 +1,28 @@
-//! `key = "{user_id}:profile"` taken apart: text, and holes that name an argument or a field of one.
+//! `key = "{user_id}:profile"` and `tags = ["user:{user_id}"]` taken apart: text, and holes that name an argument or a
+//! field of one.
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Error, Ident, Index, Member, Result};
+use syn::{Error, Ident, Index, LitStr, Member, Result};
 
-/// The parsed template of a key.
+/// The parsed template of a key or a tag.
 pub(crate) struct Template {
     pub(crate) pieces: Vec<Piece>,
 }
 
 pub(crate) enum Piece {
-    /// Stands in the key as it is.
+    /// Stands in the key or tag as it is.
     Text(String),
     /// Stands for the value of an argument, escaped.
     Hole(Hole),
+}
+
+/// What a template is for.
+#[derive(Clone, Copy)]
+pub(crate) enum Role {
+    Key,
+    Tag,
 }
 
 /// `{settings.locale}`: the argument as written in the literal, and the way from there.
@@ -35,14 +43,39 @@ const PUNCTUATION: &str = "(),=~$#'\"";
 
 impl Parse for Template {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
-        let literal = crate::args::string(input, "key", "key = \"{id}:profile\"")?;
-        let pieces = pieces(&literal.value(), literal.span())
+        let literal = crate::options::string(input, "key", "key = \"{id}:profile\"")?;
+        Self::new(&literal, Role::Key)
+    }
+}
+
+impl Template {
+    pub(crate) fn new(literal: &LitStr, role: Role) -> Result<Self> {
+        let pieces = pieces(&literal.value(), literal.span(), role)
             .map_err(|message| Error::new(literal.span(), message))?;
         Ok(Self { pieces })
     }
 }
 
-fn pieces(template: &str, span: Span) -> std::result::Result<Vec<Piece>, String> {
+impl Role {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Tag => "tag",
+        }
+    }
+
+    /// What is said of an empty template.
+    fn empty(self) -> &'static str {
+        match self {
+            Self::Key => {
+                "an empty `key` is one entry for everything; name an argument in it, such as `{id}`"
+            }
+            Self::Tag => "an empty tag groups nothing; name one, such as `\"all\"`, or remove it",
+        }
+    }
+}
+
+fn pieces(template: &str, span: Span, role: Role) -> std::result::Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
     let mut text = String::new();
     let mut rest = template.chars();
@@ -55,7 +88,7 @@ fn pieces(template: &str, span: Span) -> std::result::Result<Vec<Piece>, String>
                     .as_str()
                     .split_once('}')
                     .ok_or("this `{` is not closed; name an argument in it, such as `{id}`")?;
-                push_text(&mut pieces, &mut text)?;
+                push_text(&mut pieces, &mut text, role)?;
                 pieces.push(Piece::Hole(self::hole(hole, span)?));
                 rest = after.chars();
             }
@@ -63,13 +96,10 @@ fn pieces(template: &str, span: Span) -> std::result::Result<Vec<Piece>, String>
             c => text.push(c),
         }
     }
-    push_text(&mut pieces, &mut text)?;
+    push_text(&mut pieces, &mut text, role)?;
     check_separators(&pieces)?;
     if pieces.is_empty() {
-        return Err(
-            "an empty `key` is one entry for everything; name an argument in it, such as `{id}`"
-                .to_owned(),
-        );
+        return Err(role.empty().to_owned());
     }
     Ok(pieces)
 }
@@ -113,11 +143,16 @@ fn check_separator(
     }
 }
 
-fn push_text(pieces: &mut Vec<Piece>, text: &mut String) -> std::result::Result<(), String> {
+fn push_text(
+    pieces: &mut Vec<Piece>,
+    text: &mut String,
+    role: Role,
+) -> std::result::Result<(), String> {
     if let Some(c) = forbidden(text) {
         return Err(format!(
-            "`{}` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
-            c.escape_debug()
+            "`{}` cannot stand in a {}; use letters, digits, `:`, `-`, `_` or `.`",
+            c.escape_debug(),
+            role.word()
         ));
     }
     if !text.is_empty() {
@@ -164,7 +199,7 @@ fn ident(parser: impl Parser<Output = Ident>, word: &str, span: Span) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::{Piece, pieces};
+    use super::{Piece, Role, pieces};
     use proc_macro2::Span;
     use quote::ToTokens;
 
@@ -180,7 +215,7 @@ mod tests {
                 format!("<{}{}>", hole.argument, fields.collect::<String>())
             }
         };
-        Ok(pieces(template, Span::call_site())?
+        Ok(pieces(template, Span::call_site(), Role::Key)?
             .iter()
             .map(spell)
             .collect::<Vec<_>>()

@@ -66,14 +66,14 @@ fn an_unknown_option_names_the_nearest_or_all() {
         "timeout = 60",
         LOAD,
         &[
-            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip` and `crate`",
+            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate` and `crate`",
         ],
     );
     check_invalidate(
         "prefix = \"a\", ttl = 5",
         LOAD,
         &[
-            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `when` and `crate`",
+            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `tags`, `when` and `crate`",
         ],
     );
 }
@@ -129,7 +129,9 @@ fn an_option_has_its_form() {
     check(
         "60",
         LOAD,
-        &["an option starts with its name, one of `ttl`, `prefix`, `key`, `skip` and `crate`"],
+        &[
+            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate` and `crate`",
+        ],
     );
 }
 
@@ -363,6 +365,167 @@ fn skip_names_arguments() {
     );
 }
 
+// --- tags -----------------------------------------------------------------------------------
+
+#[test]
+fn a_tag_is_a_template() {
+    let none = "`tags` names no tag; give one, such as `\"all\"`, or remove the option";
+    let empty = "an empty tag groups nothing; name one, such as `\"all\"`, or remove it";
+    let form = "a tag is a string literal; write `tags = [\"genre:{genre}\", \"all\"]`";
+    check("tags = []", LOAD, &[none]);
+    check("tags = \"\"", LOAD, &[empty]);
+    check("tags = [\"all\", \"\"]", LOAD, &[empty]);
+    check("tags = id", LOAD, &[form]);
+    check("tags = [id, 1]", LOAD, &[form, form]);
+    check(
+        "tags(\"all\")",
+        LOAD,
+        &["`tags` takes a value; write `tags = ..`"],
+    );
+    check(
+        "tags = [\"{id\", \"{id}{db}\", \"{idd}\"]",
+        LOAD,
+        &[
+            "this `{` is not closed; name an argument in it, such as `{id}`",
+            "nothing separates `id` from `db`; put a `:` between the two",
+        ],
+    );
+    check(
+        "tags = [\"{idd}\", \"{user}\"]",
+        LOAD,
+        &[
+            "`idd` is not an argument of this function; did you mean `id`?",
+            "`user` is not an argument of this function; a hole names an argument, here `db` and `id`",
+        ],
+    );
+}
+
+#[test]
+fn a_tag_has_no_characters_with_a_meaning() {
+    for (tag, character) in [
+        ("my tag", " "),
+        ("a*", "*"),
+        ("{{id}}", "{"),
+        ("id}}", "}"),
+        ("a%", "%"),
+        ("it's", "\\'"),
+    ] {
+        let message = format!(
+            "`{character}` cannot stand in a tag; use letters, digits, `:`, `-`, `_` or `.`"
+        );
+        check(&format!("tags = [\"{tag}\"]"), LOAD, &[&message]);
+    }
+}
+
+#[test]
+fn a_tag_is_given_once() {
+    let twice = "this tag was given before; remove one of the two";
+    check("tags = [\"all\", \"{id}\", \"all\"]", LOAD, &[twice]);
+    check(
+        "tags = [\"{id}\", \"{id}\", r\"{id}\"]",
+        LOAD,
+        &[twice, twice],
+    );
+}
+
+#[test]
+fn there_are_at_most_16_tags() {
+    let tags = |count: usize| {
+        let tags: Vec<_> = (0..count).map(|number| format!("\"t{number}\"")).collect();
+        format!("tags = [{}], ttl = 0", tags.join(", "))
+    };
+    let other = "`ttl = 0` would cache nothing; remove the attribute or give a positive duration";
+    check(&tags(16), LOAD, &[other]);
+    let message = "this tag is one too many; give at most 16";
+    check(&tags(17), LOAD, &[message, other]);
+    check(&tags(20), LOAD, &[message, other]);
+}
+
+// --- near, coalesce and stale windows -------------------------------------------------------
+
+#[test]
+fn near_is_true_or_false() {
+    let form = "`near` takes `true` or `false`; write `near = false`";
+    check("near = \"false\"", LOAD, &[form]);
+    check("near = 0", LOAD, &[form]);
+    check("near = !true", LOAD, &[form]);
+    check("near", LOAD, &["`near` takes a value; write `near = ..`"]);
+}
+
+#[test]
+fn near_ttl_bounds_what_is_kept_near() {
+    let pointless = "`near_ttl` has no effect with `near = false`; remove it";
+    check("near = false, near_ttl = 5", LOAD, &[pointless]);
+    check("near_ttl = \"5s\", near = false", LOAD, &[pointless]);
+    check(
+        "near_ttl = 0, near = false",
+        LOAD,
+        &[
+            "`near_ttl = 0` would keep nothing in the process; write `near = false`, or give a positive duration",
+        ],
+    );
+    check(
+        "near = true, near_ttl = \"0s\"",
+        LOAD,
+        &[
+            "`near_ttl = 0` would keep nothing in the process; write `near = false`, or give a positive duration",
+        ],
+    );
+}
+
+#[test]
+fn a_window_is_positive() {
+    check(
+        "stale_while_revalidate = \"0m\"",
+        LOAD,
+        &[
+            "`stale_while_revalidate = 0` would return nothing stale; remove it or give a positive duration",
+        ],
+    );
+}
+
+#[test]
+fn what_is_no_ttl_is_written_out() {
+    for name in ["near_ttl", "stale_while_revalidate"] {
+        let form = format!(
+            "`{name}` takes whole seconds or a duration; write `{name} = 60` or `{name} = \"250ms\"`"
+        );
+        check(&format!("{name} = DAY"), LOAD, &[&form]);
+        check(&format!("{name} = 1.5"), LOAD, &[&form]);
+        check(&format!("{name} = true"), LOAD, &[&form]);
+        let negative =
+            format!("`{name}` must be positive; write `{name} = 60` or `{name} = \"250ms\"`");
+        check(&format!("{name} = -1"), LOAD, &[&negative]);
+        let unit =
+            format!("`60s` is not a number of seconds; write it in quotes: `{name} = \"60s\"`");
+        check(&format!("{name} = 60s"), LOAD, &[&unit]);
+        check(
+            &format!("{name} = \"300\""),
+            LOAD,
+            &["`300` has no unit; write `\"300s\"`, or `300` without quotes for seconds"],
+        );
+    }
+}
+
+#[test]
+fn loads_are_one_for_one_of_three() {
+    check(
+        "coalesce = \"flet\"",
+        LOAD,
+        &["`flet` does not say whose loads are one; did you mean `fleet`?"],
+    );
+    check(
+        "coalesce = \"cluster\"",
+        LOAD,
+        &["`cluster` does not say whose loads are one; use `process`, `fleet` or `off`"],
+    );
+    check(
+        "coalesce = off",
+        LOAD,
+        &["`coalesce` takes a string literal; write `coalesce = \"fleet\"`"],
+    );
+}
+
 // --- the function ---------------------------------------------------------------------------
 
 #[test]
@@ -472,9 +635,13 @@ fn a_returned_type_has_a_name() {
 
 #[test]
 fn something_is_named_to_invalidate() {
-    let nothing = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`";
-    check_invalidate("", LOAD, &[nothing]);
-    check_invalidate("key = \"{id}\"", LOAD, &[nothing]);
+    check_invalidate(
+        "",
+        LOAD,
+        &[
+            "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"` or `tags = [..]`",
+        ],
+    );
     check_invalidate(
         "prefix = []",
         LOAD,
@@ -491,6 +658,57 @@ fn something_is_named_to_invalidate() {
         "prefix = [\"a\", \"b\"], key = \"{id}\"",
         LOAD,
         &["`key` names one entry under one prefix; give a single `prefix`"],
+    );
+}
+
+#[test]
+fn a_key_needs_a_prefix_also_beside_tags() {
+    let alone = "`key` names one entry under a prefix; add `prefix = \"..\"`";
+    check_invalidate("key = \"{id}\"", LOAD, &[alone]);
+    check_invalidate("key = \"{id}\", tags = [\"all\"]", LOAD, &[alone]);
+}
+
+#[test]
+fn what_is_written_with_a_mistake_is_not_missing() {
+    check_invalidate(
+        "tags = []",
+        LOAD,
+        &["`tags` names no tag; give one, such as `\"all\"`, or remove the option"],
+    );
+    check_invalidate(
+        "tag = [\"all\"]",
+        LOAD,
+        &["`tag` is not an option of `#[cache_invalidate]`; did you mean `tags`?"],
+    );
+    check_invalidate(
+        "prefx = \"user\", key = \"{id}\"",
+        LOAD,
+        &["`prefx` is not an option of `#[cache_invalidate]`; did you mean `prefix`?"],
+    );
+    check_invalidate(
+        "prefix = \"\", key = \"{id}\", tags = [\"{user}\"]",
+        LOAD,
+        &[
+            "an empty `prefix` groups nothing; name one, such as `\"user\"`",
+            "`user` is not an argument of this function; a hole names an argument, here `db` and `id`",
+        ],
+    );
+}
+
+#[test]
+fn tags_are_invalidated_by_the_rules_by_which_they_are_given() {
+    check_invalidate(
+        "prefix = \"a\", tags = [\"a b\", \"all\", \"all\", \"{idd}\"]",
+        LOAD,
+        &[
+            "` ` cannot stand in a tag; use letters, digits, `:`, `-`, `_` or `.`",
+            "this tag was given before; remove one of the two",
+        ],
+    );
+    check_invalidate(
+        "prefix = \"a\", key = \"{id}\", tags = \"{idd}\"",
+        LOAD,
+        &["`idd` is not an argument of this function; did you mean `id`?"],
     );
 }
 

@@ -33,6 +33,27 @@ impl Counter {
     method!(self, { self.0 });
 }
 
+macro_rules! tagged {
+    ($tag:literal, $near:literal, $near_ttl:expr, $coalesce:expr, $tags:expr) => {
+        #[cached(tags = [$tag, "all"], near = $near, coalesce = $coalesce)]
+        async fn tagged(id: u8) -> u8 {
+            id
+        }
+
+        #[cached(tags = $tags, near_ttl = $near_ttl, stale_while_revalidate = $near_ttl)]
+        async fn also_tagged(id: u8) -> u8 {
+            id
+        }
+
+        #[cache_invalidate(tags = [$tag])]
+        async fn untag(id: u8) -> u8 {
+            id
+        }
+    };
+}
+
+tagged!("id:{id}", false, "5s", "fleet", ["id:{id}", "some"]);
+
 macro_rules! whole {
     ($item:item) => {
         #[cached(key = "{id}")]
@@ -59,5 +80,8 @@ whole! {
 async fn main() {
     assert_eq!(doubled(2, 10).await, 15);
     assert_eq!(Counter(3).method().await, 3);
+    assert_eq!(tagged(1).await, 1);
+    assert_eq!(also_tagged(1).await, 1);
+    assert_eq!(untag(1).await, 1);
     assert_eq!(inside(1).await, 2);
 }

@@ -37,6 +37,11 @@ async fn template(key: u32, call: u32, hit: u64) -> u32 {
     load + hit as u32
 }
 
+#[cached(tags = ["{tag}:{tags}", "{call}", "{key}"], coalesce = "off", near_ttl = 5)]
+async fn tagged(tag: u32, tags: u32, call: u32, key: u32) -> u32 {
+    tag + tags + call + key
+}
+
 #[cached]
 async fn items(n: u32) -> [u32; SITE] {
     [n, SITE as u32]
@@ -47,11 +52,18 @@ async fn invalidating(targets: u32, key: u32, success: u32, load: u32, call: u32
     targets + key + success + load + call
 }
 
+#[cache_invalidate(tags = ["{tag}:{targets}", "{key}:{call}"])]
+async fn untagging(tag: u32, targets: u32, key: u32, call: u32) -> u32 {
+    tag + targets + key + call
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     assert_eq!(arguments(1, 2, 3, 4, 5, 6).await, 21);
     assert_eq!(underscored(1, 2, 3, 4, 5).await, 15);
     assert_eq!(template(1, 2, 3).await, 6);
+    assert_eq!(tagged(1, 2, 3, 4).await, 10);
     assert_eq!(items(1).await, [1, 2]);
     assert_eq!(invalidating(1, 2, 3, 4, 5).await, 15);
+    assert_eq!(untagging(1, 2, 3, 4).await, 10);
 }

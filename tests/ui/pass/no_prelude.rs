@@ -12,11 +12,34 @@ async fn arguments((a, b): (u32, u32)) -> u32 {
     a + b
 }
 
+#[::cache_runtime::cached(
+    tags = ["{id}", "all"],
+    near_ttl = 5,
+    coalesce = "fleet",
+    stale_while_revalidate = 60
+)]
+async fn tagged(id: u32) -> u32 {
+    id
+}
+
+#[::cache_runtime::cached(near = false)]
+async fn not_near(id: u32) -> u32 {
+    id
+}
+
+#[::cache_runtime::cache_invalidate(tags = ["{id}", "all"])]
+async fn untagging(id: u32) -> u32 {
+    id
+}
+
 #[::cache_runtime::cache_invalidate(prefix = ["bare", "other"])]
 async fn invalidating(_id: u32) {}
 
 fn main() {
     ::core::mem::drop(template(1));
     ::core::mem::drop(arguments((1, 2)));
+    ::core::mem::drop(tagged(1));
+    ::core::mem::drop(not_near(1));
+    ::core::mem::drop(untagging(1));
     ::core::mem::drop(invalidating(1));
 }

@@ -71,6 +71,45 @@ async fn one_entry(db: &Db) -> u64 {
     1
 }
 
+#[cached(tags = ["user:{user.id}", "{user.place.1.city}:{r#type}", "all"])]
+async fn tagged(user: User, r#type: u8) -> u64 {
+    user.id + u64::from(r#type)
+}
+
+#[cached(tags = "user:{user.id}", ttl = Duration::from_secs(user.id), key = "{user.id}")]
+async fn one_tag(user: User) -> Result<Found, String> {
+    Ok(Found(user.id))
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, serde::Deserialize)]
+struct Found(u64);
+
+#[cached(skip(db), tags = ["all", "{name}",])]
+async fn borrowed(db: &mut Db, name: &str) -> String {
+    let _ = db;
+    name.to_owned()
+}
+
+#[cached(near = false)]
+async fn not_near(id: u64) -> u64 {
+    id
+}
+
+#[cached(near = true, near_ttl = "1s 500ms", coalesce = "process")]
+async fn near(id: u64) -> u64 {
+    id
+}
+
+#[cached(near_ttl = 5, coalesce = "fleet", stale_while_revalidate = "1m")]
+async fn fleet(id: u64) -> u64 {
+    id
+}
+
+#[cached(near = false, coalesce = "off", stale_while_revalidate = 60, ttl = DAY)]
+async fn off(id: u64) -> u64 {
+    id
+}
+
 #[cache_invalidate(prefix = "user")]
 async fn one_prefix(id: u64) {
     let _ = id;
@@ -83,6 +122,24 @@ async fn several(id: u64) -> Result<u64, String> {
 
 #[cache_invalidate(prefix = "user", key = "{user.id}:profile", when = "before")]
 async fn entry(user: User) -> User {
+    user
+}
+
+#[cache_invalidate(tags = "all")]
+async fn by_one_tag() {}
+
+#[cache_invalidate(tags = ["user:{user.id}", "all"], when = "before")]
+async fn by_tags(user: User) -> User {
+    user
+}
+
+#[cache_invalidate(prefix = ["user", "stats"], tags = ["user:{id}"])]
+async fn by_prefixes_and_tags(id: u64) -> u64 {
+    id
+}
+
+#[cache_invalidate(prefix = "user", key = "{user.id}", tags = ["{user.r#type}", "all"])]
+async fn by_entry_and_tags(user: User) -> User {
     user
 }
 
@@ -126,8 +183,19 @@ async fn main() {
     );
     assert_eq!(keywords(&user(), 1).await, 8);
     assert_eq!(one_entry(&Db).await, 1);
+    assert_eq!(tagged(user(), 1).await, 8);
+    assert_eq!(one_tag(user()).await, Ok(Found(7)));
+    assert_eq!(borrowed(&mut Db, "Ann").await, "Ann");
+    assert_eq!(not_near(1).await, 1);
+    assert_eq!(near(1).await, 1);
+    assert_eq!(fleet(1).await, 1);
+    assert_eq!(off(1).await, 1);
     one_prefix(1).await;
     assert_eq!(several(1).await, Ok(1));
     assert_eq!(entry(user()).await.place.1.city, "Rome");
+    by_one_tag().await;
+    assert_eq!(by_tags(user()).await.id, 7);
+    assert_eq!(by_prefixes_and_tags(1).await, 1);
+    assert_eq!(by_entry_and_tags(user()).await.id, 7);
     always().await;
 }

@@ -158,7 +158,7 @@ fn each_reason_to_reject_is_told_apart() {
     assert_eq!(read(b"hello").map(drop), Err(Rejected::Foreign));
     assert_eq!(read(b"he").map(drop), Err(Rejected::Foreign));
     assert_eq!(forged(0, 0), Err(Rejected::Foreign));
-    assert_eq!(forged(4, 2), Err(Rejected::Version));
+    assert_eq!(forged(4, 1), Err(Rejected::Version));
     assert_eq!(forged(5, 99), Err(Rejected::Codec));
     assert_eq!(forged(6, 1), Err(Rejected::Version));
     assert_eq!(forged(7, 1), Err(Rejected::Version));
