@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cache_runtime::{Cache, CacheBuilder, Mode, cache_invalidate, cached, with_cache};
+use cache_runtime::{Cache, CacheBuilder, Mode, Reach, cache_invalidate, cached, with_cache};
 use serde::{Deserialize, Serialize};
 use support::{Fault, Log, Proxy, RedisServer, wait_until_async};
 use tracing::Level;
@@ -229,7 +229,9 @@ async fn change(how: How, cache: &Cache, source: &Source) {
         How::DeletePrefix => {
             source.change();
             let told = cache.invalidate_prefix("video").await;
-            assert!(told.is_err(), "Redis has not confirmed it");
+            let told = told.unwrap();
+            assert!(!told.is_confirmed(), "Redis has not confirmed it");
+            assert_eq!(told.reach, Reach::Remembered);
         }
         How::Set => {
             source.change();

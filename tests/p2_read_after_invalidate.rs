@@ -116,14 +116,29 @@ async fn on(server: &RedisServer) -> Cache {
         .unwrap()
 }
 
-/// The cache that reads and the one that invalidates: the same in process, the same on Redis, and two on Redis.
+/// A cache whose every read asks Redis.
+async fn asking(server: &RedisServer) -> Cache {
+    Cache::builder()
+        .redis_url(server.url())
+        .near(false)
+        .response_timeout(Duration::from_secs(5))
+        .open()
+        .await
+        .unwrap()
+}
+
+/// The cache that reads and the one that invalidates: the same in process, the same on Redis with and without a tier in
+/// process, and two on Redis. Of two the reader asks Redis: how the tier in another process follows is `near_tier.rs`.
 async fn tiers(server: &RedisServer) -> Vec<(Cache, Cache)> {
     let in_process = Cache::builder().open().await.unwrap();
-    let (one, other) = (on(server).await, on(server).await);
+    let near = on(server).await;
+    let (one, other) = (asking(server).await, asking(server).await);
     vec![
         (in_process.clone(), in_process),
+        (near.clone(), near.clone()),
         (one.clone(), one.clone()),
-        (one, other),
+        (one.clone(), other),
+        (one, near),
     ]
 }
 
@@ -332,7 +347,7 @@ async fn when_ok_leaves_the_entry_unless_the_body_was_ok_and_when_before_takes_i
 #[tokio::test]
 async fn deleting_by_hand_and_expiry_are_ordinary_misses() {
     let server = RedisServer::start();
-    let cache = on(&server).await;
+    let cache = asking(&server).await;
     let truth = Truth::default();
     for name in ["record:0", "gen@record", "gen@"] {
         with_cache(cache.clone(), record(&truth, 0)).await;
@@ -372,7 +387,7 @@ async fn the_second_process() {
 #[tokio::test]
 async fn an_invalidation_by_a_second_process_holds_once_it_has_ended() {
     let server = RedisServer::start();
-    let cache = on(&server).await;
+    let cache = asking(&server).await;
     for role in ["change the entry", "change the prefix"] {
         let truth = Truth::default();
         with_cache(cache.clone(), record(&truth, 0)).await;
@@ -405,7 +420,13 @@ async fn no_read_is_older_than_the_last_finished_invalidation() {
         world.truth.dawdles.store(true, Ordering::Relaxed);
         let tasks: Vec<_> = (0..16_u64)
             .map(|task| {
-                let cache = if task % 2 == 0 { &one } else { &other };
+                // A tier in process must not read what the other cache invalidates a moment ago; its writes are as good.
+                let reads_elsewhere = number == 4 && task >= 4;
+                let cache = if task % 2 == 0 || reads_elsewhere {
+                    &one
+                } else {
+                    &other
+                };
                 let world = Arc::clone(&world);
                 tokio::spawn(with_cache(cache.clone(), async move {
                     world.work(Dice(seed ^ (task << 32)), task < 4).await

@@ -14,6 +14,7 @@ use support::RedisServer;
 
 fn at(server: &RedisServer) -> CacheBuilder {
     Cache::builder()
+        .near(false)
         .redis_url(server.url())
         .response_timeout(Duration::from_secs(5))
 }
@@ -257,6 +258,9 @@ impl Reader {
     }
 }
 
+/// Where those of a function under a prefix of one level stand: of the root, the prefix and the function.
+const GENERATIONS: std::ops::Range<usize> = 56..56 + 3 * 8;
+
 const CODECS: [Codec; 3] = [Codec::Bincode, Codec::Postcard, Codec::Json];
 
 #[tokio::test]
@@ -293,7 +297,11 @@ async fn an_entry_with_any_byte_changed_is_a_miss() {
                 let mut bytes = whole.clone();
                 bytes[position] ^= change;
                 let what = format!("{codec:?}, byte {position} changed by {change:#x}");
-                reader.check_miss(&bytes, &what).await;
+                // A generation that is damaged is not the current one: the entry is whole, and invalidated.
+                match GENERATIONS.contains(&position) {
+                    true => reader.check_another(&bytes, &what).await,
+                    false => reader.check_miss(&bytes, &what).await,
+                }
             }
         }
     }

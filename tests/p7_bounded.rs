@@ -143,9 +143,24 @@ async fn entries_stay_within_their_limits_while_redis_is_away() {
 }
 
 #[tokio::test]
-async fn on_redis_nothing_is_kept_in_the_process() {
+async fn entries_stay_within_their_limits_in_front_of_redis() {
     let server = RedisServer::start();
-    let cache = on(&server.url()).await;
+    let cache = Cache::builder()
+        .redis_url(server.url())
+        .max_entries(100)
+        .memory_limit(1 << 20)
+        .open()
+        .await
+        .unwrap();
+
+    check_bounds(&cache, 1 << 20, 100, 2_000).await;
+}
+
+#[tokio::test]
+async fn nothing_is_kept_in_the_process_where_that_is_not_wanted() {
+    let server = RedisServer::start();
+    let cache = Cache::builder().redis_url(server.url()).near(false);
+    let cache = cache.open().await.unwrap();
 
     for id in 0..2_000 {
         call(&cache, id, 10).await;

@@ -69,6 +69,7 @@ fn multi_thread() -> Runtime {
 async fn on(server: &RedisServer) -> Cache {
     Cache::builder()
         .redis_url(server.url())
+        .near(false)
         .response_timeout(Duration::from_secs(5))
         .open()
         .await

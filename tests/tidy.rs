@@ -9,7 +9,15 @@ use std::path::Path;
 /// The modules of `cache-runtime`, lowest layer first: a module uses its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
     &[
-        "clock", "duration", "error", "location", "mode", "policy", "random",
+        "clock",
+        "duration",
+        "error",
+        "invalidated",
+        "location",
+        "mode",
+        "patience",
+        "policy",
+        "random",
     ],
     &["key", "stats", "value"],
     &["config", "outcome", "site"],
@@ -18,7 +26,7 @@ const LAYERS: &[&[&str]] = &[
     &["breaker", "lease", "outage", "remote"],
     &["flight"],
     &["inner"],
-    &["cache", "call", "entry", "health", "invalidate"],
+    &["cache", "call", "entry", "health", "invalidate", "many"],
     &["global", "private"],
 ];
 

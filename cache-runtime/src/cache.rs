@@ -14,8 +14,8 @@ use crate::error::{Error, ErrorKind};
 use crate::inner::{Inner, error};
 use crate::invalidate::{self, Doomed, Pending};
 use crate::invalidated::{Invalidated, Reach};
-use crate::key::pattern::{self, Pattern};
 use crate::key;
+use crate::key::pattern::{self, Pattern};
 use crate::log;
 use crate::many;
 use crate::mode::Mode;
@@ -131,7 +131,13 @@ impl Cache {
             return Ok(());
         }
         let value: Shared = Arc::new(value.clone());
-        Box::pin(many::put(&self.inner, &[(key, value)], Kind::of::<T>(), ttl)).await
+        Box::pin(many::put(
+            &self.inner,
+            &[(key, value)],
+            Kind::of::<T>(),
+            ttl,
+        ))
+        .await
     }
 
     /// The value under a key, else what `load` returns, which is then stored; with all promises of an annotated function.
@@ -254,7 +260,8 @@ impl Cache {
     /// An empty tag; a closed cache.
     pub async fn invalidate_tag(&self, tag: &str) -> Result<Invalidated, Error> {
         let tag = key::tag_by_hand(self.inner.root(), tag)?;
-        self.invalidate(invalidate::TAGS, |doomed| doomed.tag(tag)).await
+        self.invalidate(invalidate::TAGS, |doomed| doomed.tag(tag))
+            .await
     }
 
     async fn invalidate(

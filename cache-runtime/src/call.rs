@@ -298,7 +298,9 @@ impl Call {
         let Some(ttl) = self.cache.local_ttl(ttl, self.terms) else {
             return;
         };
-        let entry = self.query().near_entry(value, self.key.origin(), seen.near, ttl);
+        let entry = self
+            .query()
+            .near_entry(value, self.key.origin(), seen.near, ttl);
         let near = &self.cache.near;
         if !seat.while_current(|| near.insert(self.key.shared(), entry)) {
             self.refused();

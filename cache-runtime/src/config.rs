@@ -163,7 +163,10 @@ pub(crate) fn usable_prefix(prefix: &str) -> Result<(), &'static str> {
                 "expected names separated by single `:`; write `myapp`, or `team:myapp`, without a `:` at the end",
             );
         }
-        if ["gen@", "lease@", "tag@"].into_iter().any(|own| segment.starts_with(own)) {
+        if ["gen@", "lease@", "tag@"]
+            .into_iter()
+            .any(|own| segment.starts_with(own))
+        {
             return Err(
                 "expected names that do not begin with `gen@`, `lease@` or `tag@`, which the cache uses; choose another",
             );

@@ -39,7 +39,10 @@ enum Mismatch {
     /// It lacks a tag of this function.
     Tags,
     /// It names other levels or tags than were asked for.
-    Wider { depth: usize, tags: Tags },
+    Wider {
+        levels: usize,
+        tags: Tags,
+    },
 }
 
 /// One question: which entry of which cache, of what type, kept on which terms.
@@ -70,7 +73,8 @@ impl Query<'_> {
     /// The value in the in-process tier, counted.
     pub(crate) fn near(self) -> Option<Shared> {
         let allowed = self.terms.near.allow();
-        let found = allowed.then(|| near(self.cache, self.key.as_str(), self.key.origin(), self.kind));
+        let found =
+            allowed.then(|| near(self.cache, self.key.as_str(), self.key.origin(), self.kind));
         let found = found.flatten();
         if found.is_some() {
             self.counters.near_hits.one();
@@ -119,15 +123,18 @@ impl Query<'_> {
 
     async fn weigh(self, read: Read, view: View) -> Option<Result<Shared, SeenRemote>> {
         let judged = judge(self.cache, self.key, Some(self.kind), &read);
-        let Err(Mismatch::Wider { depth, tags }) = judged else {
+        let Err(Mismatch::Wider { levels, tags }) = judged else {
             return Some(self.unpack(read, view));
         };
         // Stored under further levels or tags than the asker knows of: ask for these too.
         let remote = self.cache.remote.as_ref()?;
-        let wider = self.key.widened(depth, tags);
+        let wider = self.key.widened(levels, tags);
         let view = self.cache.near.view(&wider);
         let again = answered(remote.look_up(&wider).await, self.counters)?;
-        let query = Query { key: &wider, ..self };
+        let query = Query {
+            key: &wider,
+            ..self
+        };
         Some(query.unpack(again, view).map_err(|seen| SeenRemote {
             // Older than the second answer, so that a fill under them is no younger than it says.
             generations: read.generations,
@@ -138,10 +145,15 @@ impl Query<'_> {
     /// The value of an entry that may answer, which is kept in process as well; else what was seen.
     fn unpack(self, read: Read, view: View) -> Result<Shared, SeenRemote> {
         match judge(self.cache, self.key, Some(self.kind), &read) {
-            Ok(Some(envelope)) => match (self.kind.decode)(envelope.header.codec, envelope.payload) {
+            Ok(Some(envelope)) => match (self.kind.decode)(envelope.header.codec, envelope.payload)
+            {
                 Ok(value) => {
                     let header = &envelope.header;
-                    let now_ms = self.cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
+                    let now_ms = self
+                        .cache
+                        .remote
+                        .as_ref()
+                        .map_or(0, |remote| remote.now_ms());
                     let left = Duration::from_millis(header.expires_at_ms.saturating_sub(now_ms));
                     self.keep(&value, (header.origin, left), view, read.teller.clone());
                     return Ok(value);
@@ -183,11 +195,17 @@ impl Query<'_> {
         let entry = self.near_entry(value, origin, view, life);
         let source = teller.map_or(Source::Untold, Source::Told);
         let near = &self.cache.near;
-        near.insert_unless_told(self.key.shared(), Entry { source, ..entry }, view);
+        near.insert_unless_told(&self.key.shared(), Entry { source, ..entry }, view);
     }
 
     /// A value as the in-process tier keeps it.
-    pub(crate) fn near_entry(self, value: &Shared, origin: u64, view: View, life: Duration) -> Entry {
+    pub(crate) fn near_entry(
+        self,
+        value: &Shared,
+        origin: u64,
+        view: View,
+        life: Duration,
+    ) -> Entry {
         Entry {
             value: Arc::clone(value),
             type_id: (self.kind.type_id)(),
@@ -247,20 +265,26 @@ fn check_groups(
     current: &[Option<u64>],
 ) -> Result<(), Mismatch> {
     let header = &envelope.header;
-    if !key.tags().all(|tag| envelope.tags().any(|named| named == tag)) {
+    if !key
+        .tags()
+        .all(|tag| envelope.tags().any(|named| named == tag))
+    {
         // Whoever invalidates by that tag would not reach it.
         return Err(Mismatch::Tags);
     }
-    let (asked, named) = (1 + key.depth(), usize::from(header.levels));
+    let (asked, named) = (key.level_count(), usize::from(header.levels));
     if named > asked || !envelope.tags().eq(key.tags()) {
         return Err(Mismatch::Wider {
-            depth: named.max(asked).saturating_sub(1),
+            levels: named.max(asked),
             tags: Some(envelope.tags().map(Box::from).collect()),
         });
     }
     let levels = current.iter().take(named);
     let tags = current.iter().skip(asked);
-    let stand = levels.chain(tags).copied().eq(header.generations.iter().map(|named| Some(*named)));
+    let stand = levels
+        .chain(tags)
+        .copied()
+        .eq(header.generations.iter().map(|named| Some(*named)));
     match stand && named > 0 {
         true => Ok(()),
         false => Err(Mismatch::Generation),
@@ -295,7 +319,7 @@ impl Parcel<'_> {
             fingerprint: facts.shape.fingerprint,
             expires_at_ms: now_ms.saturating_add(clock::millis(self.ttl)),
             load_ms: u32::try_from(clock::millis(self.took)).unwrap_or(u32::MAX),
-            levels: u8::try_from(1 + self.key.depth()).unwrap_or(u8::MAX),
+            levels: u8::try_from(self.key.level_count()).unwrap_or(u8::MAX),
             generations,
         };
         let mut bytes = Vec::new();
@@ -327,8 +351,8 @@ pub(crate) async fn stands(cache: &Arc<Inner>, key: &Key) -> Result<bool, Troubl
     };
     let read = remote.look_up(key).await?;
     let judged = judge(cache, key, None, &read);
-    if let Err(Mismatch::Wider { depth, tags }) = judged {
-        let wider = key.widened(depth, tags);
+    if let Err(Mismatch::Wider { levels, tags }) = judged {
+        let wider = key.widened(levels, tags);
         let read = remote.look_up(&wider).await?;
         return Ok(matches!(judge(cache, &wider, None, &read), Ok(Some(_))));
     }

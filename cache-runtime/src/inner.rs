@@ -36,11 +36,7 @@ pub(crate) struct Inner {
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl Inner {
-    pub(crate) fn new(
-        config: CacheConfig,
-        remote: Option<Arc<Remote>>,
-        near: Arc<Near>,
-    ) -> Self {
+    pub(crate) fn new(config: CacheConfig, remote: Option<Arc<Remote>>, near: Arc<Near>) -> Self {
         Self {
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             near,
@@ -112,6 +108,11 @@ impl Inner {
             Mode::Fallback => Some(ttl.min(self.config.fallback_ttl)),
             Mode::Redis | Mode::Disabled => None,
         }
+    }
+
+    /// Whether nothing keeps this cache from the tiers it was given.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.remote.as_ref().is_none_or(|remote| remote.is_up())
     }
 
     pub(crate) fn mode(&self) -> Mode {

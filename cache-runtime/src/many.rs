@@ -110,7 +110,10 @@ async fn get(
         terms: cache.terms_by_hand(),
         counters,
     };
-    let queries: Vec<Query<'_>> = asked.iter().map(|(key, counters)| query((key, counters))).collect();
+    let queries: Vec<Query<'_>> = asked
+        .iter()
+        .map(|(key, counters)| query((key, counters)))
+        .collect();
     let mut found: Vec<Option<Shared>> = queries.iter().map(|query| query.near()).collect();
     let Some(remote) = &cache.remote else {
         return Ok(found);

@@ -26,7 +26,12 @@ impl Patience {
     }
 
     /// Waits until something is `told`, or until it is time to look in any case.
-    pub(crate) async fn wait(&mut self, told: impl Future<Output = ()>, tells: bool, lease: Duration) {
+    pub(crate) async fn wait(
+        &mut self,
+        told: impl Future<Output = ()>,
+        tells: bool,
+        lease: Duration,
+    ) {
         let limit = match tells {
             true => lease / LOOKS,
             false => self.back_off(),

@@ -93,7 +93,10 @@ where
     text.clear();
     let written = bound.write(&mut text, arguments);
     let found = match &written {
-        Ok((_, origin)) if terms.near.allow() => entry::near(cache, &text, *origin, kind),
+        // While Redis is away a call goes on, because one of them has to find it again.
+        Ok((_, origin)) if terms.near.allow() && cache.is_settled() => {
+            entry::near(cache, &text, *origin, kind)
+        }
         Ok(_) | Err(_) => None,
     };
     if let Some(value) = found.as_ref().and_then(value::take::<O::Value>) {

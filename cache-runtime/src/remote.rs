@@ -20,8 +20,8 @@ use crate::random;
 use crate::seen::SeenRemote;
 use crate::store::{Filled, Put, Read, ServerFacts, Store, Trouble};
 
-use leases::Returning;
 pub(crate) use leases::Leave;
+use leases::Returning;
 
 /// A refusal that goes on is said again after so long. Answers in between do not end it: one key may be refused and the others not.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -146,10 +146,7 @@ impl Remote {
         self.note(Doing::Writing, self.store.put(puts).await)
     }
 
-    pub(crate) async fn look_up_many(
-        self: &Arc<Self>,
-        keys: &[Key],
-    ) -> Result<Vec<Read>, Trouble> {
+    pub(crate) async fn look_up_many(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Read>, Trouble> {
         self.ready().await?;
         self.note(Doing::Reading, self.store.look_up_many(keys).await)
     }

@@ -220,15 +220,16 @@ impl Key {
     }
 
     /// The same key, with as many levels and the very tags that an entry found under it names.
-    pub(crate) fn widened(&self, depth: usize, tags: Tags) -> Self {
+    pub(crate) fn widened(&self, level_count: usize, tags: Tags) -> Self {
         Self {
-            levels: Levels::new(self.levels.root, depth),
+            levels: Levels::new(self.levels.root, level_count.saturating_sub(1)),
             ..self.clone().with_tags(tags)
         }
     }
 
-    pub(crate) fn depth(&self) -> usize {
-        self.levels.depth
+    /// How many levels there are, the root included: fewer than asked for where the text has no more.
+    pub(crate) fn level_count(&self) -> usize {
+        self.levels().count()
     }
 }
 
@@ -301,7 +302,9 @@ fn check_reserved(name: &str) -> Result<(), Error> {
 
 /// Whether a name is one of ours rather than an entry's.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    [GENERATION, LEASE, TAG].into_iter().any(|own| name.starts_with(own))
+    [GENERATION, LEASE, TAG]
+        .into_iter()
+        .any(|own| name.starts_with(own))
 }
 
 /// Redis' name of the generation of a level.
@@ -378,6 +381,21 @@ mod tests {
         assert_eq!(template("x", "-", "y-z"), "x-y-z");
         assert_eq!(template("x-y", ":", "z"), "x-y:z");
         assert_eq!(template("x-y", "-:", "z"), "x-y-:z");
+    }
+
+    #[test]
+    fn a_generation_names_its_group() {
+        let tag = tag("app", "genre:scifi");
+        assert_eq!(group_of_generation(&generation_name(&tag)), Some(&*tag));
+        assert_eq!(group_of_generation("video:42"), None);
+        assert!(is_reserved(&tag));
+    }
+
+    #[test]
+    fn a_long_tag_is_kept_as_its_hash() {
+        let long = "x".repeat(1_000);
+        assert!(tag("", &long).len() < 100);
+        assert_ne!(tag("", &long), tag("", &format!("{long}x")));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! may answer without asking, as long as nothing was told of it, and as long as its connection would have told: it stands,
 //! and was heard from a moment ago. A connection that hangs is silent like one on which nothing happens.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -95,7 +96,6 @@ fn nanos(duration: Duration) -> u64 {
 pub(crate) struct Mark(u64);
 
 /// Counters of what was heard of entries, striped: entries that share one cost each other a read now and then.
-#[derive(Debug)]
 pub(crate) struct Marks(Box<[AtomicU64]>);
 
 impl Marks {
@@ -105,7 +105,10 @@ impl Marks {
 
     pub(crate) fn now(&self, entry: &str) -> Mark {
         // SeqCst, with `moved`: of an insertion and a removal that cross, one sees the other.
-        Mark(self.stripe(entry).map_or(0, |stripe| stripe.load(Ordering::SeqCst)))
+        Mark(
+            self.stripe(entry)
+                .map_or(0, |stripe| stripe.load(Ordering::SeqCst)),
+        )
     }
 
     pub(crate) fn moved(&self, entry: &str) {
@@ -122,7 +125,6 @@ impl Marks {
 }
 
 /// Where those sleep who wait for another process to fill an entry.
-#[derive(Debug)]
 pub(crate) struct Wakes(Box<[Notify]>);
 
 impl Wakes {
@@ -151,5 +153,17 @@ impl Wakes {
         let stripes = u64::try_from(self.0.len()).unwrap_or(1);
         let at = xxh3_64(entry.as_bytes()) % stripes.max(1);
         self.0.get(usize::try_from(at).unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for Marks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Marks").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Wakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wakes").finish_non_exhaustive()
     }
 }

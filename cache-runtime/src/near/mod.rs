@@ -115,15 +115,15 @@ impl Near {
     }
 
     /// Keeps a value of Redis, unless something was heard of its entry since `view`.
-    pub(crate) fn insert_unless_told(&self, key: Arc<str>, entry: Entry, view: View) {
-        let heard = |key: &str| self.marks.now(key) != view.mark;
-        if heard(&key) {
+    pub(crate) fn insert_unless_told(&self, key: &Arc<str>, entry: Entry, view: View) {
+        let heard = || self.marks.now(key) != view.mark;
+        if heard() {
             return;
         }
-        self.tier.insert(Arc::clone(&key), entry);
+        self.tier.insert(Arc::clone(key), entry);
         // What was heard before the insertion removed nothing; what is heard from now on removes this.
-        if heard(&key) {
-            self.tier.remove(&key);
+        if heard() {
+            self.tier.remove(key);
         }
     }
 

@@ -54,7 +54,11 @@ impl Remote {
     }
 
     /// Prolongs a lease again and again, in a task of its own, until that is stopped or the lease is gone.
-    pub(crate) fn keep_alive(remote: &Arc<Self>, entry: Arc<str>, token: u64) -> Option<AbortHandle> {
+    pub(crate) fn keep_alive(
+        remote: &Arc<Self>,
+        entry: Arc<str>,
+        token: u64,
+    ) -> Option<AbortHandle> {
         let runtime = Handle::try_current().ok()?;
         let remote = Arc::clone(remote);
         let task = runtime.spawn(async move {

@@ -23,7 +23,9 @@ impl Store {
         &self,
         request: impl Into<Request<'a>>,
     ) -> Result<T, Trouble> {
-        self.ask_for(Purpose::Reading, request).await.map(|answer| answer.value)
+        self.ask_for(Purpose::Reading, request)
+            .await
+            .map(|answer| answer.value)
     }
 
     /// What the server answers, and who tells of changes to it. A connection that turns out to be dead is replaced, once.

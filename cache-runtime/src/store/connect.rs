@@ -204,7 +204,9 @@ impl Connector {
             Ok(())
         };
         let settings = self.settings.clone().set_push_sender(hear);
-        let connected = self.client.get_multiplexed_async_connection_with_config(&settings);
+        let connected = self
+            .client
+            .get_multiplexed_async_connection_with_config(&settings);
         let mut connection = match connected.await {
             Ok(connection) => connection,
             Err(error) if error.is_io_error() => {
@@ -231,7 +233,9 @@ impl Connector {
     }
 
     async fn connect_plainly(&self) -> Result<MultiplexedConnection, Trouble> {
-        let connected = self.plain.get_multiplexed_async_connection_with_config(&self.settings);
+        let connected = self
+            .plain
+            .get_multiplexed_async_connection_with_config(&self.settings);
         let mut connection = connected
             .await
             .map_err(|error| Trouble::Unreachable(describe(&error)))?;
@@ -259,7 +263,11 @@ impl Connector {
             .arg("server")
             .ignore_errors();
         if track {
-            questions.cmd("CLIENT").arg("TRACKING").arg("ON").arg("NOLOOP");
+            questions
+                .cmd("CLIENT")
+                .arg("TRACKING")
+                .arg("ON")
+                .arg("NOLOOP");
         }
         let answers: Vec<Value> = questions
             .query_async(connection)

@@ -73,7 +73,9 @@ impl Store {
         Ok(Read {
             entry: values.next().flatten(),
             lease: values.next().flatten().as_deref().map(lease_number),
-            generations: values.map(|value| generation_of(value.as_deref())).collect(),
+            generations: values
+                .map(|value| generation_of(value.as_deref()))
+                .collect(),
             teller: answer.teller,
         })
     }
@@ -171,7 +173,12 @@ impl Store {
     }
 
     /// Prolongs a lease, if it still is ours.
-    pub(crate) async fn extend(&self, entry: &str, token: u64, lease: Duration) -> Result<bool, Trouble> {
+    pub(crate) async fn extend(
+        &self,
+        entry: &str,
+        token: u64,
+        lease: Duration,
+    ) -> Result<bool, Trouble> {
         let mut call = EXTEND.prepare_invoke();
         call.key(key::lease_name(entry))
             .arg(token_text(token))
@@ -255,7 +262,11 @@ impl Store {
     }
 
     /// The same, and waits until so many replicas have it; answers how many had it in time.
-    pub(crate) async fn unlink_on_replicas(&self, names: &[String], replicas: u32) -> Result<u32, Trouble> {
+    pub(crate) async fn unlink_on_replicas(
+        &self,
+        names: &[String],
+        replicas: u32,
+    ) -> Result<u32, Trouble> {
         let mut commands = Pipeline::new();
         for batch in names.chunks(BATCH) {
             commands.cmd("UNLINK").arg(batch).ignore();

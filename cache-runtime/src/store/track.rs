@@ -92,7 +92,11 @@ impl Drop for Told {
 }
 
 /// Keeps the proof young that a connection is alive, while values are asked for.
-pub(super) async fn beat(teller: Arc<Teller>, mut connection: MultiplexedConnection, timeout: Duration) {
+pub(super) async fn beat(
+    teller: Arc<Teller>,
+    mut connection: MultiplexedConnection,
+    timeout: Duration,
+) {
     while !teller.has_ended() {
         teller.stirred().await;
         let mut idle = 0;

@@ -185,7 +185,10 @@ fn verified(bytes: &[u8]) -> Result<&[u8], Rejected> {
         .split_last_chunk::<CHECKSUM>()
         .filter(|(body, _)| body.len() >= FIXED)
         .ok_or(Rejected::Truncated)?;
-    let [levels, tags] = body.get(COUNTS).and_then(|counts| counts.try_into().ok()).unwrap_or_default();
+    let [levels, tags] = body
+        .get(COUNTS)
+        .and_then(|counts| counts.try_into().ok())
+        .unwrap_or_default();
     let (head, tail) = around_generations(body, usize::from(levels) + usize::from(tags));
     if self::checksum(head, tail) == u64::from_le_bytes(*checksum) {
         Ok(body)

@@ -187,7 +187,10 @@ fn every_flipped_bit_is_rejected_or_another_generation() {
             bytes[at] ^= 1 << bit;
             match read(&bytes) {
                 Err(_) => {}
-                Ok(read) => assert_ne!(read.header.generations, header.generations, "bit {bit} of {at}"),
+                Ok(read) => assert_ne!(
+                    read.header.generations, header.generations,
+                    "bit {bit} of {at}"
+                ),
             }
             bytes[at] ^= 1 << bit;
         }
