@@ -104,7 +104,8 @@ impl Cache {
         };
         match query.look_up().await {
             Found::Value(value) => Ok(value::take(&value)),
-            Found::Nothing(seen) => {
+            // By hand there is no window in which an expired value is returned.
+            Found::Stale(_, seen) | Found::Nothing(seen) => {
                 counters.misses.one();
                 if self.inner.remote.is_some() && seen.remote.is_none() {
                     Inner::failed(&Trouble::Open)?;

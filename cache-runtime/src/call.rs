@@ -105,18 +105,21 @@ impl Call {
         let mut failed = 0;
         while failed < MAX_FAILED_FLIGHTS {
             let began = flights.ticket();
-            let seen = match self.query().fetch().await {
+            let (stale, seen) = match self.query().fetch().await {
                 Found::Value(value) => return Turn::Found(value),
-                Found::Nothing(seen) => seen,
+                Found::Stale(value, seen) => (Some(value), seen),
+                Found::Nothing(seen) => (None, seen),
             };
             let type_id = (self.kind.type_id)();
             if self.terms.coalesce == Coalesce::Off {
                 let seat = flights.lead(&self.key, type_id);
-                return self.take_off(seat, seen).await;
+                return self.take_off(seat, seen, stale).await;
             }
-            match flights.join(&self.key, type_id, &seen, began) {
-                Joined::Lead(seat) => return self.take_off(seat, seen).await,
-                Joined::Follow(follower) => match follower.landing().await {
+            match (flights.join(&self.key, type_id, &seen, began), stale) {
+                (Joined::Lead(seat), stale) => return self.take_off(seat, seen, stale).await,
+                // Somebody else is loading it anew.
+                (_, Some(stale)) => return self.stale(stale),
+                (Joined::Follow(follower), None) => match follower.landing().await {
                     Landing::Landed(value) => {
                         self.counters.coalesced.one();
                         return Turn::Found(value);
@@ -124,10 +127,10 @@ impl Call {
                     Landing::TakenOver(seat) if seat.is_prepared() => {
                         return self.counted_lead(seat);
                     }
-                    Landing::TakenOver(seat) => return self.take_off(seat, seen).await,
+                    Landing::TakenOver(seat) => return self.take_off(seat, seen, None).await,
                     Landing::Failed => failed += 1,
                 },
-                Joined::Apart => break,
+                (Joined::Apart, None) => break,
             }
         }
         self.counters.misses.one();
@@ -145,18 +148,18 @@ impl Call {
         }
     }
 
-    /// From the lead to the leave to fill.
-    async fn take_off(&self, mut seat: Seat, mut seen: Seen) -> Turn {
+    /// From the lead to the leave to fill. `stale` is what may be returned where another process is loading.
+    async fn take_off(&self, mut seat: Seat, mut seen: Seen, mut stale: Option<Shared>) -> Turn {
         let mut patience = Patience::new();
         let mut changes = 0;
         while changes < MAX_CHANGES {
             let (Some(remote), Some(seen_remote)) = (&self.cache.remote, &mut seen.remote) else {
                 return self.take_off_locally(seat, seen);
             };
-            if let Err(trouble) = remote.renew(&self.key, seen_remote, self.left()).await {
+            if let Err(trouble) = remote.renew(&self.key, seen_remote, self.kept()).await {
                 return self.take_off_without_redis(seat, seen, &trouble);
             }
-            let teller = seen_remote.teller.clone();
+            let tells = seen_remote.teller.is_some();
             let token = remote::new_token();
             // From before the request, so that no fill between its answer and our waiting is missed.
             let told = self.cache.near.told(self.key.as_str());
@@ -172,10 +175,15 @@ impl Call {
                 Ok(Leave::Held(holder)) => {
                     let seen = seen.under(holder);
                     seat.depart(seen.clone());
-                    if self.terms.coalesce != Coalesce::Fleet {
-                        return self.lead(seat, seen, Permit::None);
+                    match (stale.take(), self.terms.coalesce) {
+                        (Some(stale), _) => return self.stale(stale),
+                        (None, Coalesce::Fleet) => {
+                            patience.wait(told, tells, remote.lease()).await;
+                        }
+                        (None, Coalesce::Process | Coalesce::Off) => {
+                            return self.lead(seat, seen, Permit::None);
+                        }
                     }
-                    patience.wait(told, teller.is_some(), remote.lease()).await;
                 }
                 Ok(Leave::Changed) => {
                     changes += 1;
@@ -184,15 +192,22 @@ impl Call {
                 Err(trouble) => return self.take_off_without_redis(seat, seen, &trouble),
             }
             // Departed before this look: whoever comes later may only share what it finds if he saw what we saw.
-            match self.query().fetch().await {
+            (stale, seen) = match self.query().fetch().await {
                 Found::Value(value) => {
                     seat.land(Arc::clone(&value));
                     return Turn::Found(value);
                 }
-                Found::Nothing(again) => seen = again,
-            }
+                Found::Stale(value, again) => (Some(value), again),
+                Found::Nothing(again) => (None, again),
+            };
         }
         self.lead(seat, seen, Permit::None)
+    }
+
+    /// An expired value, while somebody loads a new one.
+    fn stale(&self, value: Shared) -> Turn {
+        self.counters.stale_served.one();
+        Turn::Found(value)
     }
 
     async fn ask_leave(
@@ -237,8 +252,10 @@ impl Call {
         Turn::Lead(seat)
     }
 
-    fn left(&self) -> Duration {
-        self.ttl.left(clock::now())
+    /// How long the entry is to be there, the time included in which it has expired.
+    fn kept(&self) -> Duration {
+        let left = self.ttl.left(clock::now());
+        left.saturating_add(self.terms.stale)
     }
 
     /// Stores what was loaded, where the leader's permit allows it.
@@ -270,7 +287,8 @@ impl Call {
                     self.counters.errors.one();
                     return;
                 };
-                match remote.fill(&self.key, lease, &bytes, ttl).await {
+                let kept = ttl.saturating_add(self.terms.stale);
+                match remote.fill(&self.key, lease, &bytes, kept).await {
                     Ok(Filled::Stored(teller)) => self.keep_stored(&seen, &value, ttl, teller),
                     Ok(Filled::Overtaken) => self.refused(),
                     Err(_) => self.counters.errors.one(),

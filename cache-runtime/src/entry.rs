@@ -1,48 +1,39 @@
-//! One entry, read from and packed for the tiers: every reason for which it may not answer stands here.
+//! One entry, read from and packed for the tiers.
+
+mod judge;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
 use crate::inner::Inner;
-use crate::key::{Key, Tags};
+use crate::key::Key;
 use crate::log;
 use crate::near::coherence::Teller;
-use crate::near::{Entry, Epochs, Source, View, same_origin};
+use crate::near::{Entry, Epochs, Source, View};
 use crate::policy::Terms;
 use crate::remote;
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
 use crate::store::{Read, Trouble};
 use crate::value::codec::CodecError;
-use crate::value::envelope::{self, Envelope, Generations, Header};
+use crate::value::envelope::{self, Generations, Header};
 use crate::value::{Kind, Shared};
+use judge::{Judged, Life, Mismatch, judge, judge_of_any_type};
 
 /// What a look-up found.
 pub(crate) enum Found {
     Value(Shared),
+    /// It has expired, and may be returned while it is loaded anew.
+    Stale(Shared, Seen),
     Nothing(Seen),
 }
 
-/// Why the bytes under a key do not answer it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Mismatch {
-    /// The entry of another key: a middle box has shifted the replies.
-    Key,
-    /// Another function that has the same name and prefix.
-    Origin,
-    /// Another version of the type.
-    Type,
-    /// Invalidated.
-    Generation,
-    Expired,
-    /// It lacks a tag of this function.
-    Tags,
-    /// It names other levels or tags than were asked for.
-    Wider {
-        levels: usize,
-        tags: Tags,
-    },
+/// What Redis has of a key.
+enum Answer {
+    Value(Shared),
+    Stale(Shared, SeenRemote),
+    Nothing(SeenRemote),
 }
 
 /// One question: which entry of which cache, of what type, kept on which terms.
@@ -86,43 +77,69 @@ impl Query<'_> {
     pub(crate) async fn fetch(self) -> Found {
         // Before the read: what is heard from here on is newer than what it finds.
         let view = self.cache.near.view(self.key);
-        let nothing = |remote| Found::Nothing(Seen { near: view, remote });
         match self.ask_redis(view).await {
-            Some(Ok(value)) => {
-                self.counters.store_hits.one();
-                Found::Value(value)
-            }
-            Some(Err(remote)) => nothing(Some(remote)),
-            None => match self.near() {
-                Some(value) => Found::Value(value),
-                None => nothing(None),
-            },
+            Some(answer) => self.found(answer, view),
+            None => self.find_here(view),
         }
-    }
-
-    /// What Redis has: the value, or what was seen instead. `None`: Redis is not there, or did not answer.
-    async fn ask_redis(self, view: View) -> Option<Result<Shared, SeenRemote>> {
-        let remote = self.cache.remote.as_ref()?;
-        let read = answered(remote.look_up(self.key).await, self.counters)?;
-        self.weigh(read, view).await
     }
 
     /// What the answer of Redis to a look-up amounts to.
     pub(crate) async fn answer(self, read: Read, view: View) -> Found {
         match self.weigh(read, view).await {
-            Some(Ok(value)) => {
-                self.counters.store_hits.one();
-                Found::Value(value)
-            }
-            found => Found::Nothing(Seen {
-                near: view,
-                remote: found.and_then(Result::err),
-            }),
+            Some(answer) => self.found(answer, view),
+            None => self.find_here(view),
         }
     }
 
-    async fn weigh(self, read: Read, view: View) -> Option<Result<Shared, SeenRemote>> {
-        let judged = judge(self.cache, self.key, Some(self.kind), &read);
+    fn found(self, answer: Answer, view: View) -> Found {
+        let seen = |remote| Seen {
+            near: view,
+            remote: Some(remote),
+        };
+        match answer {
+            Answer::Value(value) => {
+                self.counters.store_hits.one();
+                Found::Value(value)
+            }
+            Answer::Stale(value, remote) => Found::Stale(value, seen(remote)),
+            Answer::Nothing(remote) => Found::Nothing(seen(remote)),
+        }
+    }
+
+    /// What the process has, while Redis is not there or does not answer.
+    fn find_here(self, view: View) -> Found {
+        if let Some(value) = self.near() {
+            return Found::Value(value);
+        }
+        let seen = Seen {
+            near: view,
+            remote: None,
+        };
+        match self.stale_here() {
+            Some(value) => Found::Stale(value, seen),
+            None => Found::Nothing(seen),
+        }
+    }
+
+    /// A value in the process that has expired, within the window in which that may be returned.
+    fn stale_here(self) -> Option<Shared> {
+        if self.terms.stale.is_zero() || !self.terms.near.allow() {
+            return None;
+        }
+        let (key, origin) = (self.key.as_str(), self.key.origin());
+        let entry = self.cache.near.get_stale(key, origin, self.terms.stale)?;
+        (entry.type_id == (self.kind.type_id)()).then_some(entry.value)
+    }
+
+    /// What Redis has. `None`: it is not there, or did not answer.
+    async fn ask_redis(self, view: View) -> Option<Answer> {
+        let remote = self.cache.remote.as_ref()?;
+        let read = answered(remote.look_up(self.key).await, self.counters)?;
+        self.weigh(read, view).await
+    }
+
+    async fn weigh(self, read: Read, view: View) -> Option<Answer> {
+        let judged = judge(self, &read);
         let Err(Mismatch::Wider { levels, tags }) = judged else {
             return Some(self.unpack(read, view));
         };
@@ -131,52 +148,62 @@ impl Query<'_> {
         let wider = self.key.widened(levels, tags);
         let view = self.cache.near.view(&wider);
         let again = answered(remote.look_up(&wider).await, self.counters)?;
-        let query = Query {
-            key: &wider,
-            ..self
-        };
-        Some(query.unpack(again, view).map_err(|seen| SeenRemote {
-            // Older than the second answer, so that a fill under them is no younger than it says.
+        // Older than the second answer, so that a fill under them is no younger than it says.
+        let older = |seen| SeenRemote {
             generations: read.generations,
             ..seen
-        }))
+        };
+        Some(
+            match (Query {
+                key: &wider,
+                ..self
+            })
+            .unpack(again, view)
+            {
+                Answer::Value(value) => Answer::Value(value),
+                Answer::Stale(value, seen) => Answer::Stale(value, older(seen)),
+                Answer::Nothing(seen) => Answer::Nothing(older(seen)),
+            },
+        )
     }
 
     /// The value of an entry that may answer, which is kept in process as well; else what was seen.
-    fn unpack(self, read: Read, view: View) -> Result<Shared, SeenRemote> {
-        match judge(self.cache, self.key, Some(self.kind), &read) {
-            Ok(Some(envelope)) => match (self.kind.decode)(envelope.header.codec, envelope.payload)
-            {
-                Ok(value) => {
-                    let header = &envelope.header;
-                    let now_ms = self
-                        .cache
-                        .remote
-                        .as_ref()
-                        .map_or(0, |remote| remote.now_ms());
-                    let left = Duration::from_millis(header.expires_at_ms.saturating_sub(now_ms));
-                    self.keep(&value, (header.origin, left), view, read.teller.clone());
-                    return Ok(value);
-                }
-                Err(problem) => {
+    fn unpack(self, read: Read, view: View) -> Answer {
+        let (value, life) = match judge(self, &read) {
+            Ok(Some(Judged { envelope, life })) => {
+                let decoded = (self.kind.decode)(envelope.header.codec, envelope.payload);
+                let value = decoded.inspect_err(|problem| {
                     self.counters.errors.one();
-                    log::rejected(self.key.as_str(), &problem);
+                    log::rejected(self.key.as_str(), problem);
+                });
+                if let (Ok(value), &Life::Left(left)) = (&value, &life) {
+                    let entry = (envelope.header.origin, left);
+                    self.keep(value, entry, view, read.teller.clone());
                 }
-            },
-            Ok(None) => {}
-            Err(mismatch) => log::rejected(self.key.as_str(), &format_args!("{mismatch:?}")),
-        }
+                (value.ok(), life)
+            }
+            Ok(None) => (None, Life::Expired),
+            Err(mismatch) => {
+                log::rejected(self.key.as_str(), &format_args!("{mismatch:?}"));
+                (None, Life::Expired)
+            }
+        };
         if let Some(Err(rejected)) = read.entry.as_deref().map(envelope::read) {
             self.counters.errors.one();
             log::rejected(self.key.as_str(), &rejected);
         }
         let stamp = read.entry.as_deref().map(envelope::stamp_of);
-        Err(SeenRemote {
+        let seen = SeenRemote {
             lease: read.lease,
             stamp: stamp.unwrap_or_default().to_vec(),
             generations: read.generations,
             teller: read.teller,
-        })
+        };
+        match (value, life) {
+            (Some(value), Life::Left(_)) => Answer::Value(value),
+            (Some(value), Life::Expired) => Answer::Stale(value, seen),
+            (None, _) => Answer::Nothing(seen),
+        }
     }
 
     /// Keeps in process what Redis has just answered, or stored: of which nothing was heard since `view`,
@@ -214,6 +241,7 @@ impl Query<'_> {
             places: Epochs::places(self.key.groups()),
             source: Source::Process,
             expires: clock::after(clock::now(), life),
+            kept_until: clock::after(clock::now(), life.saturating_add(self.terms.stale)),
             bytes: (self.kind.weigh)(value),
         }
     }
@@ -227,67 +255,6 @@ fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Option<Read> {
             counters.errors.one();
             None
         }
-    }
-}
-
-/// Whether an entry may answer this key now. `Ok(None)`: there is none, or none of ours.
-fn judge<'a>(
-    cache: &Inner,
-    key: &Key,
-    kind: Option<Kind>,
-    read: &'a Read,
-) -> Result<Option<Envelope<'a>>, Mismatch> {
-    let Some(Ok(envelope)) = read.entry.as_deref().map(envelope::read) else {
-        return Ok(None);
-    };
-    let header = &envelope.header;
-    if header.key_hash != envelope::key_hash(key.as_str()) {
-        return Err(Mismatch::Key);
-    }
-    if !same_origin(header.origin, key.origin()) {
-        return Err(Mismatch::Origin);
-    }
-    if kind.is_some_and(|kind| header.fingerprint != (kind.facts)().shape.fingerprint) {
-        return Err(Mismatch::Type);
-    }
-    check_groups(key, &envelope, &read.generations)?;
-    let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
-    if header.expires_at_ms <= now_ms {
-        return Err(Mismatch::Expired);
-    }
-    Ok(Some(envelope))
-}
-
-/// Whether every group of an entry still has the generation under which it was loaded.
-fn check_groups(
-    key: &Key,
-    envelope: &Envelope<'_>,
-    current: &[Option<u64>],
-) -> Result<(), Mismatch> {
-    let header = &envelope.header;
-    if !key
-        .tags()
-        .all(|tag| envelope.tags().any(|named| named == tag))
-    {
-        // Whoever invalidates by that tag would not reach it.
-        return Err(Mismatch::Tags);
-    }
-    let (asked, named) = (key.level_count(), usize::from(header.levels));
-    if named > asked || !envelope.tags().eq(key.tags()) {
-        return Err(Mismatch::Wider {
-            levels: named.max(asked),
-            tags: Some(envelope.tags().map(Box::from).collect()),
-        });
-    }
-    let levels = current.iter().take(named);
-    let tags = current.iter().skip(asked);
-    let stand = levels
-        .chain(tags)
-        .copied()
-        .eq(header.generations.iter().map(|named| Some(*named)));
-    match stand && named > 0 {
-        true => Ok(()),
-        false => Err(Mismatch::Generation),
     }
 }
 
@@ -349,14 +316,23 @@ pub(crate) async fn stands(cache: &Arc<Inner>, key: &Key) -> Result<bool, Troubl
     let Some(remote) = &cache.remote else {
         return Ok(stands_near(cache, key));
     };
+    let judged = |key: &Key, read: &Read| {
+        let envelope = read
+            .entry
+            .as_deref()
+            .and_then(|entry| envelope::read(entry).ok());
+        let judged = envelope.map(|envelope| {
+            judge_of_any_type(cache, key, Duration::ZERO, envelope, &read.generations).map(drop)
+        });
+        judged.unwrap_or(Err(Mismatch::Key))
+    };
     let read = remote.look_up(key).await?;
-    let judged = judge(cache, key, None, &read);
-    if let Err(Mismatch::Wider { levels, tags }) = judged {
+    if let Err(Mismatch::Wider { levels, tags }) = judged(key, &read) {
         let wider = key.widened(levels, tags);
         let read = remote.look_up(&wider).await?;
-        return Ok(matches!(judge(cache, &wider, None, &read), Ok(Some(_))));
+        return Ok(judged(&wider, &read).is_ok());
     }
-    Ok(matches!(judged, Ok(Some(_))))
+    Ok(judged(key, &read).is_ok())
 }
 
 /// Whether the in-process tier has an entry under this key, of whatever type.

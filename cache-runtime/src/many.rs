@@ -141,7 +141,7 @@ async fn get(
         };
         *found = match query.answer(read, view).await {
             Found::Value(value) => Some(value),
-            Found::Nothing(_) => None,
+            Found::Stale(..) | Found::Nothing(_) => None,
         };
     }
     Ok(found)

@@ -18,6 +18,7 @@ mod tier;
 
 use std::any::TypeId;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{self, Instant};
 use crate::key::Key;
@@ -43,6 +44,8 @@ pub(crate) struct Entry {
     pub(crate) places: Places,
     pub(crate) source: Source,
     pub(crate) expires: Instant,
+    /// As long as it may be returned after it has expired.
+    pub(crate) kept_until: Instant,
     /// Estimated bytes of the value.
     pub(crate) bytes: usize,
 }
@@ -90,15 +93,27 @@ impl Near {
 
     /// The entry under a key, unless it has expired, was invalidated, is not vouched for, or is another function's.
     pub(crate) fn get(&self, key: &str, origin: u64) -> Option<Entry> {
-        let entry = self.tier.get(key)?;
         let now = clock::now();
+        let entry = self.standing(key, origin, now)?;
+        (now < entry.expires).then_some(entry)
+    }
+
+    /// The same for one that expired less than a window ago.
+    pub(crate) fn get_stale(&self, key: &str, origin: u64, window: Duration) -> Option<Entry> {
+        let now = clock::now();
+        let entry = self.standing(key, origin, now)?;
+        (now < clock::after(entry.expires, window)).then_some(entry)
+    }
+
+    fn standing(&self, key: &str, origin: u64, now: Instant) -> Option<Entry> {
+        let entry = self.tier.get(key)?;
         let epoch = self.epochs.at(&entry.places);
         let stands = match &entry.source {
             Source::Process => entry.epoch.is_same_here(epoch),
             Source::Told(teller) => entry.epoch == epoch && teller.vouches(now),
             Source::Untold => entry.epoch == epoch,
         };
-        (stands && now < entry.expires && same_origin(entry.origin, origin)).then_some(entry)
+        (stands && same_origin(entry.origin, origin)).then_some(entry)
     }
 
     /// To be taken before the read or load whose value is to be kept.

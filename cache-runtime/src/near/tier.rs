@@ -129,7 +129,7 @@ struct UntilDeadline;
 
 impl UntilDeadline {
     fn remaining(entry: &Entry) -> Option<Duration> {
-        Some(entry.expires.saturating_duration_since(clock::now()))
+        Some(entry.kept_until.saturating_duration_since(clock::now()))
     }
 }
 

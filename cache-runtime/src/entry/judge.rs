@@ -1,0 +1,124 @@
+//! Whether an entry of Redis may answer: every reason for which it may not stands here.
+
+use std::time::Duration;
+
+use super::Query;
+use crate::clock;
+use crate::inner::Inner;
+use crate::key::{Key, Tags};
+use crate::near::same_origin;
+use crate::store::Read;
+use crate::value::envelope::{self, Envelope};
+
+/// An entry that may answer.
+pub(super) struct Judged<'a> {
+    pub(super) envelope: Envelope<'a>,
+    pub(super) life: Life,
+}
+
+pub(super) enum Life {
+    Left(Duration),
+    /// Not longer ago than stale values may be returned.
+    Expired,
+}
+
+/// Why the bytes under a key do not answer it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Mismatch {
+    /// The entry of another key: a middle box has shifted the replies.
+    Key,
+    /// Another function that has the same name and prefix.
+    Origin,
+    /// Another version of the type.
+    Type,
+    /// Invalidated.
+    Generation,
+    Expired,
+    /// It lacks a tag of this function.
+    Tags,
+    /// It names other levels or tags than were asked for.
+    Wider {
+        levels: usize,
+        tags: Tags,
+    },
+}
+
+/// Whether an entry may answer a question now. `Ok(None)`: there is none, or none of ours.
+pub(super) fn judge<'a>(query: Query<'_>, read: &'a Read) -> Result<Option<Judged<'a>>, Mismatch> {
+    let Some(Ok(envelope)) = read.entry.as_deref().map(envelope::read) else {
+        return Ok(None);
+    };
+    let fingerprint = (query.kind.facts)().shape.fingerprint;
+    if envelope.header.fingerprint != fingerprint {
+        return Err(Mismatch::Type);
+    }
+    judge_of_any_type(
+        query.cache,
+        query.key,
+        query.terms.stale,
+        envelope,
+        &read.generations,
+    )
+    .map(Some)
+}
+
+pub(super) fn judge_of_any_type<'a>(
+    cache: &Inner,
+    key: &Key,
+    stale: Duration,
+    envelope: Envelope<'a>,
+    generations: &[Option<u64>],
+) -> Result<Judged<'a>, Mismatch> {
+    let header = &envelope.header;
+    if header.key_hash != envelope::key_hash(key.as_str()) {
+        return Err(Mismatch::Key);
+    }
+    if !same_origin(header.origin, key.origin()) {
+        return Err(Mismatch::Origin);
+    }
+    // Before the expiry: what was invalidated is never returned, however long stale values are.
+    check_groups(key, &envelope, generations)?;
+    let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
+    let life = match header.expires_at_ms.saturating_sub(now_ms) {
+        0 => Life::Expired,
+        left => Life::Left(Duration::from_millis(left)),
+    };
+    let until_ms = header.expires_at_ms.saturating_add(clock::millis(stale));
+    if until_ms <= now_ms {
+        return Err(Mismatch::Expired);
+    }
+    Ok(Judged { envelope, life })
+}
+
+/// Whether every group of an entry still has the generation under which it was loaded.
+fn check_groups(
+    key: &Key,
+    envelope: &Envelope<'_>,
+    current: &[Option<u64>],
+) -> Result<(), Mismatch> {
+    let header = &envelope.header;
+    if !key
+        .tags()
+        .all(|tag| envelope.tags().any(|named| named == tag))
+    {
+        // Whoever invalidates by that tag would not reach it.
+        return Err(Mismatch::Tags);
+    }
+    let (asked, named) = (key.level_count(), usize::from(header.levels));
+    if named > asked || !envelope.tags().eq(key.tags()) {
+        return Err(Mismatch::Wider {
+            levels: named.max(asked),
+            tags: Some(envelope.tags().map(Box::from).collect()),
+        });
+    }
+    let levels = current.iter().take(named);
+    let tags = current.iter().skip(asked);
+    let stand = levels
+        .chain(tags)
+        .copied()
+        .eq(header.generations.iter().map(|named| Some(*named)));
+    match stand && named > 0 {
+        true => Ok(()),
+        false => Err(Mismatch::Generation),
+    }
+}
