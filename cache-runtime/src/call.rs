@@ -288,7 +288,12 @@ impl Call {
                     return;
                 };
                 let kept = ttl.saturating_add(self.terms.stale);
-                match remote.fill(&self.key, lease, &bytes, kept).await {
+                let remote_seen = seen.remote.as_ref();
+                let generations = remote_seen.map_or(&[][..], |seen| &seen.generations);
+                match remote
+                    .fill(&self.key, lease, generations, &bytes, kept)
+                    .await
+                {
                     Ok(Filled::Stored(teller)) => self.keep_stored(&seen, &value, ttl, teller),
                     Ok(Filled::Overtaken) => self.refused(),
                     Err(_) => self.counters.errors.one(),

@@ -174,8 +174,8 @@ pub(crate) async fn put(
         let stored = remote.put(&puts).await;
         older.end();
         match stored {
-            Ok(stored) if stored.iter().all(|stored| *stored) => return Ok(()),
-            Ok(_) => {
+            Ok(true) => return Ok(()),
+            Ok(false) => {
                 return Err(Error::new(
                     ErrorKind::Refused,
                     "a name of the cache's own is taken in redis by something else",

@@ -18,7 +18,7 @@ use crate::near::Near;
 use crate::outage::Journal;
 use crate::random;
 use crate::seen::SeenRemote;
-use crate::store::{Filled, Put, Read, ServerFacts, Store, Trouble};
+use crate::store::{Filled, Put, Read, ServerFacts, Store, Stored, Trouble};
 
 pub(crate) use leases::Leave;
 use leases::Returning;
@@ -111,6 +111,7 @@ impl Remote {
         self: &Arc<Self>,
         key: &Key,
         lease: Lease,
+        generations: &[Option<u64>],
         bytes: &[u8],
         ttl: Duration,
     ) -> Result<Filled, Trouble> {
@@ -124,13 +125,13 @@ impl Remote {
         // What we do ourselves we are not told.
         self.near.told_of_lease(key.as_str());
         if matches!(filled, Filled::Stored(_)) {
-            self.keep_generations(key, ttl).await;
+            self.keep_generations(key, generations, ttl).await;
         }
         Ok(filled)
     }
 
-    async fn keep_generations(&self, key: &Key, ttl: Duration) {
-        let kept = self.store.keep_generations(key, ttl).await;
+    async fn keep_generations(&self, key: &Key, generations: &[Option<u64>], ttl: Duration) {
+        let kept = self.store.keep_generations(key, generations, ttl).await;
         let prolonged = self
             .note(Doing::Writing, kept)
             .unwrap_or_else(|_| key.groups().collect());
@@ -140,10 +141,20 @@ impl Remote {
         }
     }
 
-    /// Stores entries whatever was there; answers for each whether it could be.
-    pub(crate) async fn put(self: &Arc<Self>, puts: &[Put<'_>]) -> Result<Vec<bool>, Trouble> {
+    /// Stores entries whatever was there; answers whether all could be.
+    pub(crate) async fn put(self: &Arc<Self>, puts: &[Put<'_>]) -> Result<bool, Trouble> {
         self.ready().await?;
-        self.note(Doing::Writing, self.store.put(puts).await)
+        let stored = self.note(Doing::Writing, self.store.put(puts).await);
+        for (at, put) in puts.iter().enumerate() {
+            let stored = stored.as_ref().ok().and_then(|stored| stored.get(at));
+            // The server may have forgotten that we read them; what was read before must not rely on it.
+            if !matches!(stored, Some(Stored::Plainly | Stored::Not)) {
+                put.key
+                    .groups()
+                    .for_each(|group| self.near.told_of_group(group));
+            }
+        }
+        Ok(stored?.iter().all(|stored| *stored != Stored::Not))
     }
 
     pub(crate) async fn look_up_many(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Read>, Trouble> {

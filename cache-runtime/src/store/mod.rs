@@ -5,6 +5,8 @@ mod ask;
 #[cfg(feature = "redis")]
 mod connect;
 #[cfg(feature = "redis")]
+mod generations;
+#[cfg(feature = "redis")]
 mod redis;
 #[cfg(not(feature = "redis"))]
 #[path = "none.rs"]
@@ -59,6 +61,20 @@ pub(crate) enum Filled {
     Stored(Option<Arc<Teller>>),
     /// The lease was gone: an invalidation came during the load.
     Overtaken,
+}
+
+/// What became of an entry that was to be stored under the generations that the store found.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store that exists answers")
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stored {
+    /// Something that is no generation stands where one should.
+    Not,
+    Plainly,
+    /// A generation was prolonged for it: the server has forgotten that this process read it.
+    Prolonging,
 }
 
 /// An entry to be stored under the generations that the store finds.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Acquired, Filled, Put, Read, ServerFacts, Trouble};
+use super::{Acquired, Filled, Put, Read, ServerFacts, Stored, Trouble};
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -80,12 +80,13 @@ impl Store {
     pub(crate) async fn keep_generations<'a>(
         &self,
         _: &'a Key,
+        _: &[Option<u64>],
         _: Duration,
     ) -> Result<Vec<&'a str>, Trouble> {
         match *self {}
     }
 
-    pub(crate) async fn put(&self, _: &[Put<'_>]) -> Result<Vec<bool>, Trouble> {
+    pub(crate) async fn put(&self, _: &[Put<'_>]) -> Result<Vec<Stored>, Trouble> {
         match *self {}
     }
 

@@ -8,26 +8,23 @@ use std::time::Duration;
 use redis::Pipeline;
 
 use super::connect::{Connector, Purpose};
+use super::generations::{Lifetimes, lifetime_ms};
 use super::scripts::{ACQUIRE, EXTEND, FILL, PUT, RELEASE};
-use super::{Acquired, Filled, Put, Read, ServerFacts, Trouble};
+use super::{Acquired, Filled, Put, Read, ServerFacts, Stored, Trouble};
 use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::Error;
 use crate::key::{self, Key};
 use crate::near::Near;
-use crate::near::coherence::Teller;
 use crate::random;
-use crate::seen::SeenRemote;
 
 /// Names per SCAN step and per UNLINK.
 const BATCH: usize = 500;
 
-/// One fill in so many looks whether the generations it relies on live long enough.
-const LIFETIME_CHECK: u64 = 8;
-
 pub(crate) struct Store {
     pub(super) connector: Connector,
     pub(super) timeout: Duration,
+    pub(super) lifetimes: Lifetimes,
 }
 
 impl Store {
@@ -35,6 +32,7 @@ impl Store {
         Ok(Self {
             connector: Connector::open(config, near)?,
             timeout: config.response_timeout,
+            lifetimes: Lifetimes::default(),
         })
     }
 
@@ -112,43 +110,6 @@ impl Store {
         Ok(reads.collect())
     }
 
-    /// Creates the generations that were missing, so that what is loaded next can be stored under them.
-    /// Generations outlive the entries they guard, which live at most `ttl`.
-    pub(crate) async fn renew(
-        &self,
-        key: &Key,
-        seen: &mut SeenRemote,
-        ttl: Duration,
-    ) -> Result<(), Trouble> {
-        let groups = key.groups().zip(&mut seen.generations);
-        let missing: Vec<_> = groups
-            .filter(|(_, generation)| generation.is_none())
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let mut commands = Pipeline::new();
-        for (group, _) in &missing {
-            let name = key::generation_name(group);
-            commands
-                .cmd("SET")
-                .arg(&name)
-                .arg(token_text(random::token()))
-                .arg("NX")
-                .arg("PX")
-                .arg(generation_ms(ttl))
-                .ignore();
-            commands.cmd("GET").arg(&name);
-        }
-        let answer = self.ask_for(Purpose::Reading, &commands).await?;
-        let tokens: Vec<Option<Vec<u8>>> = answer.value;
-        for ((_, generation), token) in missing.into_iter().zip(tokens) {
-            *generation = generation_of(token.as_deref());
-        }
-        seen.teller = same_teller(seen.teller.take(), answer.teller);
-        Ok(())
-    }
-
     pub(crate) async fn acquire(
         &self,
         key: &Key,
@@ -208,8 +169,8 @@ impl Store {
     }
 
     /// Stores entries whatever was there, under the generations of this moment, and ends every load of them that is under
-    /// way; in one round trip. Answers for each whether it could be.
-    pub(crate) async fn put(&self, puts: &[Put<'_>]) -> Result<Vec<bool>, Trouble> {
+    /// way; in one round trip.
+    pub(crate) async fn put(&self, puts: &[Put<'_>]) -> Result<Vec<Stored>, Trouble> {
         let mut commands = Pipeline::new();
         commands.load_script(&PUT).ignore();
         for put in puts {
@@ -220,14 +181,20 @@ impl Store {
                 .arg(head)
                 .arg(tail)
                 .arg(clock::millis(put.ttl).max(1))
-                .arg(generation_ms(put.ttl));
+                .arg(lifetime_ms(put.ttl));
             for group in put.key.groups() {
                 call.key(key::generation_name(group))
                     .arg(token_text(random::token()));
             }
             commands.invoke_script(&call);
         }
-        self.ask(&commands).await
+        let answers: Vec<u8> = self.ask(&commands).await?;
+        let stored = answers.into_iter().map(|answer| match answer {
+            0 => Stored::Not,
+            1 => Stored::Plainly,
+            _ => Stored::Prolonging,
+        });
+        Ok(stored.collect())
     }
 
     pub(crate) async fn release(&self, entry: &str, token: u64) -> Result<(), Trouble> {
@@ -318,39 +285,6 @@ impl Store {
             }
         }
     }
-
-    /// Prolongs the generations of a key where they would end before an entry that lives for `ttl`.
-    /// Looked at now and then only: a generation that ends too early costs a load, and prolonging one tells every reader of it.
-    /// Answers which groups' were: our own change ends the server's memory of our having read them, and is not told to us.
-    pub(crate) async fn keep_generations<'a>(
-        &self,
-        key: &'a Key,
-        ttl: Duration,
-    ) -> Result<Vec<&'a str>, Trouble> {
-        if !random::token().is_multiple_of(LIFETIME_CHECK) {
-            return Ok(Vec::new());
-        }
-        let names: Vec<String> = key.groups().map(key::generation_name).collect();
-        let mut ask = Pipeline::new();
-        for name in &names {
-            ask.cmd("PTTL").arg(name);
-        }
-        let left: Vec<i64> = self.ask(&ask).await?;
-        let enough = i64::try_from(generation_ms(ttl) / 2).unwrap_or(i64::MAX);
-        let mut prolong = Pipeline::new();
-        let mut prolonged = Vec::new();
-        for ((name, group), left) in names.iter().zip(key.groups()).zip(left) {
-            if (0..enough).contains(&left) {
-                let ms = generation_ms(ttl);
-                prolong.cmd("PEXPIRE").arg(name).arg(ms).ignore();
-                prolonged.push(group);
-            }
-        }
-        if !prolonged.is_empty() {
-            let _: () = self.ask(&prolong).await?;
-        }
-        Ok(prolonged)
-    }
 }
 
 impl fmt::Debug for Store {
@@ -361,24 +295,11 @@ impl fmt::Debug for Store {
     }
 }
 
-/// The one that tells of both reads, if there is one.
-fn same_teller(one: Option<Arc<Teller>>, other: Option<Arc<Teller>>) -> Option<Arc<Teller>> {
-    one.filter(|one| other.is_some_and(|other| Arc::ptr_eq(one, &other)))
-}
-
-fn generation_of(value: Option<&[u8]>) -> Option<u64> {
+pub(super) fn generation_of(value: Option<&[u8]>) -> Option<u64> {
     value.and_then(token_of)
 }
 
-/// How long a generation lives that guards entries of this ttl: long past them, and never less than a day.
-fn generation_ms(ttl: Duration) -> u64 {
-    const DAY: u64 = 86_400_000;
-    clock::millis(ttl)
-        .saturating_mul(4)
-        .clamp(DAY, DAY * 36_500)
-}
-
-fn token_text(token: u64) -> String {
+pub(super) fn token_text(token: u64) -> String {
     format!("{token:016x}")
 }
 

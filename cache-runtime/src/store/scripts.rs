@@ -43,23 +43,30 @@ return 1
 /// `KEYS`: entry, lease, and the generation of each group. `ARGV`: the entry's bytes before and after its generations, its
 /// lifetime and that of the generations in milliseconds, a token for each generation that is missing.
 ///
-/// Answers 1: stored, and whoever loads this entry may not fill. 0: something that is no generation stands where one should.
+/// Answers 1: stored, and whoever loads this entry may not fill. 2: the same, and a generation that would have ended before
+/// the entry was prolonged. 0: something that is no generation stands where one should.
 pub(super) static PUT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 local generations = {}
+local answer = 1
 for i = 3, #KEYS do
   local token = redis.call('GET', KEYS[i])
   if not token then
     token = ARGV[i + 2]
     redis.call('SET', KEYS[i], token, 'PX', ARGV[4])
   end
+  local left = redis.call('PTTL', KEYS[i])
+  if left >= 0 and left <= tonumber(ARGV[3]) then
+    redis.call('PEXPIRE', KEYS[i], ARGV[4])
+    answer = 2
+  end
   if #token ~= 16 or string.find(token, '%X') then return 0 end
   generations[i - 2] = string.gsub(token, '..', function(hex) return string.char(tonumber(hex, 16)) end)
 end
 redis.call('DEL', KEYS[2])
 redis.call('SET', KEYS[1], ARGV[1] .. table.concat(generations) .. ARGV[2], 'PX', ARGV[3])
-return 1
+return answer
 ",
     )
 });
