@@ -39,6 +39,7 @@ impl Seen {
     /// Whether a call that saw `later` may adopt a load that was begun under this view.
     ///
     /// Through Redis only while the lease of that load stands: invalidating one entry changes no generation, it deletes the lease.
+    /// And only if no generation was missing: invalidating a prefix whose generation is missing leaves it missing.
     pub(crate) fn covers(&self, later: &Self) -> bool {
         if !self.near.epoch.is_same_here(later.near.epoch) {
             return false;
@@ -48,6 +49,7 @@ impl Seen {
                 mine.lease.is_some()
                     && mine.lease == theirs.lease
                     && mine.generations == theirs.generations
+                    && mine.generations.iter().all(Option::is_some)
             }
             (_, None) => true,
             (None, Some(_)) => false,

@@ -109,6 +109,22 @@ fn who_began_later_follows_only_while_the_lease_of_the_flight_stands() {
     }
 }
 
+/// It may have been missing at his look-up because the prefix was invalidated once more.
+#[test]
+fn who_began_later_does_not_follow_a_flight_without_a_generation() {
+    let airport = Airport::new();
+    let mut seen = airport.remote(Some(7), 1);
+    if let Some(remote) = &mut seen.remote {
+        remote.generations = vec![None];
+    }
+    let seat = airport.lead(&seen);
+    seat.depart(seen.clone());
+
+    let joined = airport.join(&seen, airport.flights.ticket());
+
+    assert!(matches!(joined, Joined::Lead(_)));
+}
+
 /// His look-up may have come to the server before the request for the lease, and cannot have seen it.
 #[test]
 fn until_the_departure_everybody_comes_along() {
