@@ -4,10 +4,10 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use cache_runtime::{Cache, cache_invalidate, cached, with_cache};
-use support::{DEADLINE, Process, RedisServer, process, wait_until_async};
+use support::{DEADLINE, Dice, Process, RedisServer, dice, process, wait_until_async};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -408,12 +408,7 @@ async fn an_invalidation_by_a_second_process_holds_once_it_has_ended() {
 /// when it began. `P2_SEED` replays the choices of a run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_read_is_older_than_the_last_finished_invalidation() {
-    let seed = std::env::var("P2_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let seed: u64 = seed.unwrap_or_else(|| u64::from(since.unwrap().subsec_nanos()));
-    println!("P2_SEED={seed}");
+    let seed = dice::seed("P2_SEED");
     let server = RedisServer::start();
     for (number, (one, other)) in tiers(&server).await.into_iter().enumerate() {
         let world = Arc::new(World::default());
@@ -502,16 +497,3 @@ async fn forget_entry(id: usize) {}
 
 #[cache_invalidate(prefix = "record")]
 async fn forget_all() {}
-
-/// A generator of choices (splitmix64), so that a seed replays them.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, sides: u64) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % sides).unwrap()
-    }
-}

@@ -111,7 +111,7 @@ impl Call {
                 Found::Nothing(seen) => (None, seen),
             };
             let type_id = (self.kind.type_id)();
-            if self.terms.coalesce == Coalesce::Off {
+            if self.goes_alone(&seen) {
                 let seat = flights.lead(&self.key, type_id);
                 return self.take_off(seat, seen, stale).await;
             }
@@ -136,6 +136,13 @@ impl Call {
         self.counters.misses.one();
         self.counters.loads.one();
         Turn::Alone
+    }
+
+    /// Whether nobody's load may be shared: because that is asked for; or because Redis did not answer, and so cannot have
+    /// told of an invalidation by another process, and this function is never to return what one has ended.
+    fn goes_alone(&self, seen: &Seen) -> bool {
+        let blind = self.cache.remote.is_some() && seen.remote.is_none();
+        self.terms.coalesce == Coalesce::Off || (blind && !self.terms.near.allow())
     }
 
     pub(crate) fn query(&self) -> Query<'_> {

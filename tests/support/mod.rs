@@ -7,6 +7,7 @@
     reason = "each test file is a crate of its own and uses a part of this"
 )]
 
+pub mod dice;
 pub mod log;
 pub mod process;
 pub mod proxy;
@@ -15,6 +16,7 @@ pub mod server;
 
 use std::time::{Duration, Instant};
 
+pub use dice::Dice;
 pub use log::{Event, Log};
 pub use process::Process;
 pub use proxy::{Fault, Proxy};

@@ -65,6 +65,28 @@ impl Process {
         }
     }
 
+    /// Stops it where it is, or lets it go on.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("sh")
+            .args(["-c", r#"kill -s "$1" "$2""#, "sh", name])
+            .arg(self.child.id().to_string())
+            .status();
+        // It may have ended by itself.
+        let _ = status;
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&mut self) {
+        writeln!(self.input, "go on").unwrap();
+    }
+
+    /// Waits for its end, and tells whether that was good and what it printed.
+    pub fn output(mut self) -> (bool, String) {
+        let mut rest = String::new();
+        while self.output.read_line(&mut rest).unwrap() > 0 {}
+        (self.child.wait().unwrap().success(), rest)
+    }
+
     /// Lets it go on, and waits for its good end.
     pub fn finish(mut self) {
         // It may not be waiting at all.
