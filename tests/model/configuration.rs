@@ -1,0 +1,218 @@
+//! Who takes part: small casts, each of which is searched to the end.
+
+use crate::guard::Guard;
+use crate::world::{Event, Version};
+
+/// The cast of one search.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Configuration {
+    pub(crate) name: &'static str,
+    pub(crate) calls: &'static [Caller],
+    pub(crate) invalidations: &'static [Invalidation],
+    /// Generations that every entry names; the others never change.
+    pub(crate) levels: usize,
+    pub(crate) coalesce: Coalesce,
+    /// Whether there is a near tier in front of Redis.
+    pub(crate) near: bool,
+    /// The entry that stands in Redis at the beginning, and in the near tier of each process.
+    pub(crate) warm: Option<Version>,
+    pub(crate) events: &'static [(Event, u8)],
+}
+
+/// One call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) process: usize,
+    pub(crate) near: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coalesce {
+    Process,
+    Fleet,
+}
+
+/// One mutating function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Invalidation {
+    pub(crate) by: By,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Process(usize),
+    /// Somebody with `redis-cli`: there is nothing local to end.
+    Operator,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Entry,
+    Level(u8),
+}
+
+impl Configuration {
+    /// Nothing but calls: then a body has no reason to run twice.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.invalidations.is_empty() && self.events.is_empty()
+    }
+}
+
+/// A call that asks Redis.
+const fn asks(process: usize) -> Caller {
+    Caller {
+        process,
+        near: false,
+    }
+}
+
+/// A call that looks into the near tier first.
+const fn near(process: usize) -> Caller {
+    Caller {
+        process,
+        near: true,
+    }
+}
+
+const fn by(process: usize, what: What) -> Invalidation {
+    Invalidation {
+        by: By::Process(process),
+        what,
+    }
+}
+
+const fn by_hand(what: What) -> Invalidation {
+    Invalidation {
+        by: By::Operator,
+        what,
+    }
+}
+
+const ENTRY: What = What::Entry;
+const PREFIX: What = What::Level(0);
+const TAG: What = What::Level(1);
+
+const PLAIN: Configuration = Configuration {
+    name: "",
+    calls: &[],
+    invalidations: &[],
+    levels: 1,
+    coalesce: Coalesce::Process,
+    near: false,
+    warm: None,
+    events: &[],
+};
+
+pub(crate) const CONFIGURATIONS: &[Configuration] = &[
+    Configuration {
+        name: "calls of one process",
+        calls: &[asks(0), asks(0), asks(0)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "calls of a fleet",
+        calls: &[asks(0), asks(0), asks(1)],
+        coalesce: Coalesce::Fleet,
+        ..PLAIN
+    },
+    Configuration {
+        name: "an entry is invalidated",
+        calls: &[asks(0), asks(0), asks(1)],
+        invalidations: &[by(1, ENTRY)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "a prefix is invalidated",
+        calls: &[asks(0), asks(0), asks(1)],
+        invalidations: &[by(1, PREFIX)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "an entry and a prefix are invalidated",
+        calls: &[asks(0), asks(0)],
+        invalidations: &[by(1, ENTRY), by(0, PREFIX)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "a prefix and a tag are invalidated",
+        calls: &[asks(0), asks(0)],
+        invalidations: &[by(1, PREFIX), by(1, TAG)],
+        levels: 2,
+        ..PLAIN
+    },
+    Configuration {
+        name: "a prefix is invalidated twice",
+        calls: &[asks(0), asks(0)],
+        invalidations: &[by(1, PREFIX), by_hand(PREFIX)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "accidents",
+        calls: &[asks(0), asks(0), asks(1)],
+        invalidations: &[by_hand(ENTRY)],
+        events: &[(Event::Crash, 1), (Event::ExpireLease, 1), (Event::EvictEntry, 1)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "Redis does not answer",
+        calls: &[asks(0), asks(0)],
+        invalidations: &[by(0, PREFIX), by(1, ENTRY)],
+        events: &[(Event::Unanswered, 1)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "a fleet with an invalidated entry",
+        calls: &[asks(0), asks(0), asks(1)],
+        invalidations: &[by(1, ENTRY)],
+        coalesce: Coalesce::Fleet,
+        ..PLAIN
+    },
+    Configuration {
+        name: "a fleet with a crash",
+        calls: &[asks(0), asks(0), asks(1)],
+        coalesce: Coalesce::Fleet,
+        events: &[(Event::Crash, 1)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier, entry",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(1, ENTRY)],
+        near: true,
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier, warm entry",
+        calls: &[near(0), near(0), near(1)],
+        invalidations: &[by(1, ENTRY)],
+        near: true,
+        warm: Some(0),
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier, prefix",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(1, PREFIX)],
+        near: true,
+        warm: Some(0),
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier, own prefix",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(0, PREFIX)],
+        near: true,
+        warm: Some(0),
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier, lost connection",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(1, ENTRY)],
+        near: true,
+        warm: Some(0),
+        events: &[(Event::LoseConnection, 1)],
+        ..PLAIN
+    },
+];
