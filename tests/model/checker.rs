@@ -118,7 +118,9 @@ impl Folding {
         // As in wyhash: both halves of a wide product. The multiplier is that of splitmix64.
         let product = u128::from(self.0 ^ word) * 0x9e37_79b9_7f4a_7c15;
         self.0 = (product as u64) ^ ((product >> 64) as u64).rotate_left(32);
-        self.0 = self.0.wrapping_add(word.rotate_left(17) ^ 0xbf58_476d_1ce4_e5b9);
+        self.0 = self
+            .0
+            .wrapping_add(word.rotate_left(17) ^ 0xbf58_476d_1ce4_e5b9);
     }
 }
 

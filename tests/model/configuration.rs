@@ -1,6 +1,7 @@
 //! Who takes part: small casts, each of which is searched to the end.
+//!
+//! There is one entry, since entries meet in nothing but their generations, and one prefix or a prefix and a tag above it.
 
-use crate::guard::Guard;
 use crate::world::{Event, Version};
 
 /// The cast of one search.
@@ -16,7 +17,8 @@ pub(crate) struct Configuration {
     pub(crate) near: bool,
     /// The entry that stands in Redis at the beginning, and in the near tier of each process.
     pub(crate) warm: Option<Version>,
-    pub(crate) events: &'static [(Event, u8)],
+    /// How the environment may interfere, each once.
+    pub(crate) events: &'static [Event],
 }
 
 /// One call.
@@ -104,16 +106,10 @@ const PLAIN: Configuration = Configuration {
     events: &[],
 };
 
-pub(crate) const CONFIGURATIONS: &[Configuration] = &[
+pub(crate) const SHORT: &[Configuration] = &[
     Configuration {
         name: "calls of one process",
         calls: &[asks(0), asks(0), asks(0)],
-        ..PLAIN
-    },
-    Configuration {
-        name: "calls of a fleet",
-        calls: &[asks(0), asks(0), asks(1)],
-        coalesce: Coalesce::Fleet,
         ..PLAIN
     },
     Configuration {
@@ -129,9 +125,9 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         ..PLAIN
     },
     Configuration {
-        name: "an entry and a prefix are invalidated",
+        name: "a prefix is invalidated twice",
         calls: &[asks(0), asks(0)],
-        invalidations: &[by(1, ENTRY), by(0, PREFIX)],
+        invalidations: &[by(1, PREFIX), by_hand(PREFIX)],
         ..PLAIN
     },
     Configuration {
@@ -142,48 +138,67 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         ..PLAIN
     },
     Configuration {
-        name: "a prefix is invalidated twice",
+        name: "an entry and a prefix are invalidated",
         calls: &[asks(0), asks(0)],
-        invalidations: &[by(1, PREFIX), by_hand(PREFIX)],
+        invalidations: &[by(1, ENTRY), by(0, PREFIX)],
         ..PLAIN
     },
     Configuration {
         name: "accidents",
         calls: &[asks(0), asks(0), asks(1)],
         invalidations: &[by_hand(ENTRY)],
-        events: &[(Event::Crash, 1), (Event::ExpireLease, 1), (Event::EvictEntry, 1)],
+        events: &[Event::Crash, Event::ExpireLease, Event::EvictEntry],
         ..PLAIN
     },
     Configuration {
         name: "Redis does not answer",
         calls: &[asks(0), asks(0)],
         invalidations: &[by(0, PREFIX), by(1, ENTRY)],
-        events: &[(Event::Unanswered, 1)],
+        events: &[Event::Unanswered],
         ..PLAIN
     },
     Configuration {
-        name: "a fleet with an invalidated entry",
+        name: "calls of a fleet",
+        calls: &[asks(0), asks(0), asks(1)],
+        coalesce: Coalesce::Fleet,
+        ..PLAIN
+    },
+    Configuration {
+        name: "a fleet and a crash",
+        calls: &[asks(0), asks(0), asks(1)],
+        coalesce: Coalesce::Fleet,
+        events: &[Event::Crash],
+        ..PLAIN
+    },
+    Configuration {
+        name: "a fleet and an invalidated entry",
         calls: &[asks(0), asks(0), asks(1)],
         invalidations: &[by(1, ENTRY)],
         coalesce: Coalesce::Fleet,
         ..PLAIN
     },
     Configuration {
-        name: "a fleet with a crash",
-        calls: &[asks(0), asks(0), asks(1)],
+        name: "a fleet and accidents",
+        calls: &[asks(0), asks(1)],
+        invalidations: &[by(0, ENTRY)],
         coalesce: Coalesce::Fleet,
-        events: &[(Event::Crash, 1)],
+        events: &[
+            Event::Crash,
+            Event::ExpireLease,
+            Event::EvictEntry,
+            Event::EvictGeneration,
+        ],
         ..PLAIN
     },
     Configuration {
-        name: "near tier, entry",
+        name: "near tier: a cold entry is invalidated",
         calls: &[near(0), near(0)],
         invalidations: &[by(1, ENTRY)],
         near: true,
         ..PLAIN
     },
     Configuration {
-        name: "near tier, warm entry",
+        name: "near tier: an entry is invalidated",
         calls: &[near(0), near(0), near(1)],
         invalidations: &[by(1, ENTRY)],
         near: true,
@@ -191,15 +206,29 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         ..PLAIN
     },
     Configuration {
-        name: "near tier, prefix",
+        name: "near tier: its own entry is invalidated",
         calls: &[near(0), near(0)],
+        invalidations: &[by(0, ENTRY)],
+        near: true,
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: a cold prefix is invalidated",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(1, PREFIX)],
+        near: true,
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: a prefix is invalidated",
+        calls: &[near(0), near(0), near(1)],
         invalidations: &[by(1, PREFIX)],
         near: true,
         warm: Some(0),
         ..PLAIN
     },
     Configuration {
-        name: "near tier, own prefix",
+        name: "near tier: its own prefix is invalidated",
         calls: &[near(0), near(0)],
         invalidations: &[by(0, PREFIX)],
         near: true,
@@ -207,12 +236,122 @@ pub(crate) const CONFIGURATIONS: &[Configuration] = &[
         ..PLAIN
     },
     Configuration {
-        name: "near tier, lost connection",
+        name: "near tier: calls with and without it",
+        calls: &[near(0), near(0), asks(0)],
+        invalidations: &[by(1, ENTRY)],
+        near: true,
+        warm: Some(0),
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: an entry and a prefix are invalidated",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(1, ENTRY), by(0, PREFIX)],
+        near: true,
+        warm: Some(0),
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: an entry is invalidated by two",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(0, ENTRY), by_hand(ENTRY)],
+        near: true,
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: evictions",
         calls: &[near(0), near(0)],
         invalidations: &[by(1, ENTRY)],
         near: true,
         warm: Some(0),
-        events: &[(Event::LoseConnection, 1)],
+        events: &[
+            Event::EvictEntry,
+            Event::EvictGeneration,
+            Event::ExpireLease,
+        ],
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: a connection is lost",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(1, ENTRY)],
+        near: true,
+        warm: Some(0),
+        events: &[Event::LoseConnection],
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: a connection is lost under a cold prefix",
+        calls: &[near(0), near(0)],
+        invalidations: &[by_hand(PREFIX)],
+        near: true,
+        events: &[Event::LoseConnection],
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: generations are prolonged",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(1, PREFIX)],
+        near: true,
+        warm: Some(0),
+        events: &[Event::Prolong],
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: a fleet",
+        calls: &[near(0), near(1)],
+        invalidations: &[by(1, ENTRY)],
+        near: true,
+        coalesce: Coalesce::Fleet,
+        events: &[Event::Crash],
+        ..PLAIN
+    },
+];
+
+/// Millions of states each.
+pub(crate) const LONG: &[Configuration] = &[
+    Configuration {
+        name: "four calls and an entry",
+        calls: &[asks(0), asks(0), asks(0), asks(1)],
+        invalidations: &[by(1, ENTRY)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "three calls, an entry and a prefix",
+        calls: &[asks(0), asks(0), asks(1)],
+        invalidations: &[by(1, ENTRY), by(0, PREFIX)],
+        ..PLAIN
+    },
+    Configuration {
+        name: "a fleet, a crash and an invalidated entry",
+        calls: &[asks(0), asks(0), asks(1)],
+        invalidations: &[by(0, ENTRY)],
+        coalesce: Coalesce::Fleet,
+        events: &[Event::Crash],
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: three calls under a cold prefix",
+        calls: &[near(0), near(0), near(1)],
+        invalidations: &[by(1, PREFIX)],
+        near: true,
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: three calls and two invalidations",
+        calls: &[near(0), near(0), asks(0)],
+        invalidations: &[by(1, ENTRY), by(0, PREFIX)],
+        near: true,
+        warm: Some(0),
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: three calls and a lost connection",
+        calls: &[near(0), near(0), near(1)],
+        invalidations: &[by(1, ENTRY)],
+        near: true,
+        warm: Some(0),
+        events: &[Event::LoseConnection],
         ..PLAIN
     },
 ];

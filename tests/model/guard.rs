@@ -1,60 +1,86 @@
-//! What the protocol consists of: each guard stands against one thing that could happen without it.
+//! What the protocol consists of: each guard stands against one thing that happens without it.
 
-/// A rule of the protocol that can be left out.
+/// What a search finds once a guard is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Guard {
+pub(crate) enum Found {
+    /// A broken promise, in the configuration of this name.
+    In(&'static str),
+    /// Nothing in any configuration, for this reason.
+    Nowhere(&'static str),
+}
+
+macro_rules! guards {
+    ($($(#[doc = $rule:literal])* $name:ident => $found:expr,)*) => {
+        /// A rule of the protocol that can be left out.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Guard {
+            $($(#[doc = $rule])* $name,)*
+        }
+
+        impl Guard {
+            pub(crate) const ALL: &[(Self, Found)] = &[$((Self::$name, $found),)*];
+        }
+    };
+}
+
+use Found::{In, Nowhere};
+
+guards! {
     /// `FILL` stores only while the lease is the leader's.
-    LeaseCheckedByFill,
+    LeaseCheckedByFill => In("an entry is invalidated"),
     /// A fill names the generations that were read before the load, not those at the fill.
-    GenerationsFromBeforeTheLoad,
+    GenerationsFromBeforeTheLoad => In("a prefix is invalidated"),
     /// `ACQUIRE` answers *changed* where the entry is not the one that was seen.
-    StampCheckedByAcquire,
+    StampCheckedByAcquire => In("calls of one process"),
     /// A hit is an entry that names the generations of this moment.
-    GenerationsComparedOnRead,
+    GenerationsComparedOnRead => In("a prefix is invalidated"),
     /// A follower saw the lease of the flight.
-    FollowersSawTheLease,
+    FollowersSawTheLease => In("an entry is invalidated"),
     /// A flight without a lease is followed by nobody who began after its departure.
-    FollowersNeedALease,
+    FollowersNeedALease => In("an entry is invalidated"),
     /// A follower saw the generations of the flight.
-    FollowersSawTheGenerations,
+    FollowersSawTheGenerations => In("a prefix is invalidated"),
     /// A flight that departed without a generation is followed by nobody who began after its departure.
-    FollowersNeedEveryGeneration,
+    FollowersNeedEveryGeneration => In("a prefix is invalidated twice"),
     /// A follower saw the local epochs of the flight.
-    FollowersSawTheEpochs,
+    FollowersSawTheEpochs => In("Redis does not answer"),
     /// Who began before the departure may follow, whatever was seen.
-    EarlierCallersMayFollow,
+    EarlierCallersMayFollow => In("calls of one process"),
     /// After *changed* the flight departs before the leader looks again.
-    DepartureBeforeTheSecondLook,
-    /// After a second look that found nothing the flight has not departed any more.
-    DepartureTakenBack,
+    DepartureBeforeTheSecondLook => In("an entry is invalidated"),
     /// The flight departs when the lease is granted.
-    DepartureWhenGranted,
+    DepartureWhenGranted => In("an entry is invalidated"),
     /// The flight departs when the lease is held by another.
-    DepartureWhenHeld,
+    DepartureWhenHeld => In("a fleet and an invalidated entry"),
     /// The departure waits for the answer about the lease.
-    DepartureAfterTheAnswer,
+    DepartureAfterTheAnswer => In("calls of one process"),
     /// Local epochs end, flights are detached and near entries removed before the deletion.
-    LocalPassBefore,
+    LocalPassBefore => Nowhere(
+        "the promises speak of what begins after the return, and by then the second pass is over; \
+         the first one only makes the near tier forget a round trip earlier",
+    ),
     /// The same after the deletion.
-    LocalPassAfter,
+    LocalPassAfter => In("near tier: its own prefix is invalidated"),
     /// A near hit names the local epochs of this moment.
-    EpochsComparedByNearHit,
+    EpochsComparedByNearHit => In("near tier: its own prefix is invalidated"),
     /// A near insert needs the mark from before the look-up.
-    MarkCheckedByNearInsert,
+    MarkCheckedByNearInsert => In("near tier: a cold entry is invalidated"),
     /// A pushed generation ends the pushed epoch of its level.
-    PushedEpochs,
+    PushedEpochs => In("near tier: a prefix is invalidated"),
     /// A pushed entry is removed from the near tier.
-    PushedEntries,
+    PushedEntries => In("near tier: an entry is invalidated"),
     /// A near hit needs the connection under which the entry was inserted.
-    NearBoundToConnection,
+    NearBoundToConnection => In("near tier: a connection is lost"),
     /// `FILL` reads the entry after it has set it, so that the server watches it for this connection.
-    FillRegistersAgain,
+    FillRegistersAgain => In("near tier: a cold entry is invalidated"),
+    /// Who prolongs a generation reads it after that, for the same reason.
+    ProlongingRegistersAgain => In("near tier: generations are prolonged"),
     /// Pushes are handled before the replies that follow them.
-    PushesBeforeLaterReplies,
+    PushesBeforeLaterReplies => In("near tier: calls with and without it"),
     /// A generation that is created again has another token.
-    TokensNeverRepeat,
+    TokensNeverRepeat => In("a prefix is invalidated"),
     /// The lease of a dead holder ends.
-    LeasesEnd,
+    LeasesEnd => In("a fleet and a crash"),
     /// Invalidating an entry deletes its lease too.
-    InvalidationDeletesTheLease,
+    InvalidationDeletesTheLease => In("an entry is invalidated"),
 }

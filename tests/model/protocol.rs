@@ -69,6 +69,8 @@ pub(crate) enum Step {
     /// A leader is dropped.
     Crash(usize),
     LoseConnection(usize),
+    /// A process that has filled lets the generations live longer.
+    Prolong(usize),
     /// There is no step, and somebody waits.
     Nothing,
 }
@@ -100,18 +102,20 @@ impl Model for Protocol<'_> {
                 mark: 1,
                 connection: 1,
                 interest: [warm.is_some() && self.configuration.near; 1 + LEVELS],
-                near: warm.filter(|_| self.configuration.near).map(|version| Near {
-                    version,
-                    epochs: [1; LEVELS],
-                    pushed: [1; LEVELS],
-                    connection: 1,
-                }),
+                near: warm
+                    .filter(|_| self.configuration.near)
+                    .map(|version| Near {
+                        version,
+                        epochs: [1; LEVELS],
+                        pushed: [1; LEVELS],
+                        connection: 1,
+                    }),
                 ..Process::default()
             }; PROCESSES],
             ..World::default()
         };
-        for &(event, times) in self.configuration.events {
-            world.left[event as usize] = times;
+        for &event in self.configuration.events {
+            world.may[event as usize] = true;
         }
         for call in self.configuration.calls.len()..CALLS {
             world.calls[call].phase = Phase::Done;
@@ -154,41 +158,39 @@ impl Protocol<'_> {
     }
 
     fn process_of(&self, call: usize) -> usize {
-        self.configuration.calls.get(call).map_or(0, |caller| caller.process)
+        self.configuration
+            .calls
+            .get(call)
+            .map_or(0, |caller| caller.process)
     }
 
     fn steps_of_call(&self, world: &World, number: usize, add: &mut Steps<Step, World>) {
         let process = &world.processes[self.process_of(number)];
         let in_time = |behind: u8| behind == 0 || !self.has(Guard::PushesBeforeLaterReplies);
-        let (step, next): (Step, fn(&Self, World, usize) -> Outcome) =
-            match world.calls[number].phase {
-                Phase::Idle if self.is_next(world, number) => (Step::Begin(number), Self::begin),
-                Phase::Answered { behind, .. } if in_time(behind) => {
-                    (Step::Answer(number), Self::answer)
-                }
-                Phase::Following if self.has_landed(world, number) => {
-                    (Step::Landing(number), Self::landing)
-                }
-                Phase::Granted | Phase::Held | Phase::Changed => {
-                    (Step::Depart(number), Self::depart)
-                }
-                Phase::Waiting if Self::has_changed(world, number) => {
-                    (Step::Wake(number), Self::wake)
-                }
-                Phase::Ready => (Step::Load(number), Self::load),
-                Phase::Loading(_) => (Step::Land(number), Self::land),
-                Phase::Filled { behind, .. } if in_time(behind) => {
-                    (Step::Leave(number), Self::leave)
-                }
-                // Everything below goes to Redis.
-                _ if process.lost => return,
-                Phase::Asking => (Step::LookUp(number), Self::look_up),
-                Phase::Renewing => (Step::CreateGenerations(number), Self::create_generations),
-                Phase::Renewed => (Step::ReadGenerations(number), Self::read_generations),
-                Phase::Acquiring => (Step::Acquire(number), Self::acquire),
-                Phase::Filling(_) => (Step::Fill(number), Self::fill),
-                _ => return,
-            };
+        let (step, next): (Step, fn(&Self, World, usize) -> Outcome) = match world.calls[number]
+            .phase
+        {
+            Phase::Idle if self.is_next(world, number) => (Step::Begin(number), Self::begin),
+            Phase::Answered { behind, .. } if in_time(behind) => {
+                (Step::Answer(number), Self::answer)
+            }
+            Phase::Following if self.has_landed(world, number) => {
+                (Step::Landing(number), Self::landing)
+            }
+            Phase::Granted | Phase::Held | Phase::Changed => (Step::Depart(number), Self::depart),
+            Phase::Waiting if Self::has_changed(world, number) => (Step::Wake(number), Self::wake),
+            Phase::Ready => (Step::Load(number), Self::load),
+            Phase::Loading(_) => (Step::Land(number), Self::land),
+            Phase::Filled { behind, .. } if in_time(behind) => (Step::Leave(number), Self::leave),
+            // Everything below goes to Redis.
+            _ if process.lost => return,
+            Phase::Asking => (Step::LookUp(number), Self::look_up),
+            Phase::Renewing => (Step::CreateGenerations(number), Self::create_generations),
+            Phase::Renewed => (Step::ReadGenerations(number), Self::read_generations),
+            Phase::Acquiring => (Step::Acquire(number), Self::acquire),
+            Phase::Filling(_) => (Step::Fill(number), Self::fill),
+            _ => return,
+        };
         add.push((step, self.settled(next(self, *world, number))));
     }
 
@@ -233,7 +235,11 @@ impl Protocol<'_> {
             (Stage::Begun(_), By::Process(process)) if world.processes[process].lost => return,
             (Stage::Begun(version), by) => {
                 self.delete(&mut next, by, invalidation.what);
-                next.redis.deleted = next.redis.deleted.max(version);
+                for (process, deleted) in next.redis.deleted.iter_mut().enumerate() {
+                    if self.configuration.near && by != By::Process(process) {
+                        *deleted = version.max(*deleted);
+                    }
+                }
                 next.invalidations[number] = Stage::Deleted(version);
                 Step::Delete(number)
             }
@@ -279,7 +285,9 @@ impl Protocol<'_> {
                 }
             }
         }
-        self.each_reply(&mut next, number, |behind| *behind = behind.saturating_sub(1));
+        self.each_reply(&mut next, number, |behind| {
+            *behind = behind.saturating_sub(1)
+        });
         add.push((Step::Push(number), self.settle(next)));
     }
 
@@ -294,10 +302,10 @@ impl Protocol<'_> {
     }
 
     fn steps_of_environment(&self, world: &World, add: &mut Steps<Step, World>) {
-        let may = |event: Event| world.left[event as usize] > 0;
+        let may = |event: Event| world.may[event as usize];
         let mut after = |step, event, change: &dyn Fn(&mut World)| {
             let mut next = *world;
-            next.left[event as usize] -= 1;
+            next.may[event as usize] = false;
             change(&mut next);
             add.push((step, self.settle(next)));
         };
@@ -309,17 +317,25 @@ impl Protocol<'_> {
         }
         for level in 0..self.configuration.levels {
             if may(Event::EvictGeneration) && world.redis.generations[level] != 0 {
-                after(Step::EvictGeneration(level), Event::EvictGeneration, &|next| {
-                    self.delete(next, By::Operator, What::Level(level as u8));
-                });
+                after(
+                    Step::EvictGeneration(level),
+                    Event::EvictGeneration,
+                    &|next| {
+                        self.delete(next, By::Operator, What::Level(level as u8));
+                    },
+                );
             }
         }
         if may(Event::ExpireLease) && world.redis.lease != 0 && world.is_alive(world.redis.lease) {
-            after(Step::ExpireLease, Event::ExpireLease, &|next| next.redis.lease = 0);
+            after(Step::ExpireLease, Event::ExpireLease, &|next| {
+                next.redis.lease = 0
+            });
         }
         for (number, call) in world.calls.iter().enumerate() {
             if may(Event::Crash) && matches!(call.role, Role::Leads(_)) {
-                after(Step::Crash(number), Event::Crash, &|next| self.crash(next, number));
+                after(Step::Crash(number), Event::Crash, &|next| {
+                    self.crash(next, number)
+                });
             }
             if may(Event::Unanswered) && call.phase == Phase::Asking {
                 after(Step::Unanswered(number), Event::Unanswered, &|next| {
@@ -328,10 +344,19 @@ impl Protocol<'_> {
             }
         }
         for (number, process) in world.processes.iter().enumerate() {
-            if may(Event::LoseConnection) && !process.lost {
-                after(Step::LoseConnection(number), Event::LoseConnection, &|next| {
-                    self.lose_connection(next, number);
+            if may(Event::Prolong) && !process.lost {
+                after(Step::Prolong(number), Event::Prolong, &|next| {
+                    self.prolong(next, number)
                 });
+            }
+            if may(Event::LoseConnection) && !process.lost {
+                after(
+                    Step::LoseConnection(number),
+                    Event::LoseConnection,
+                    &|next| {
+                        self.lose_connection(next, number);
+                    },
+                );
             }
         }
     }
@@ -352,7 +377,10 @@ impl Protocol<'_> {
             process.near = process.near.filter(|near| self.is_near_hit(process, near));
         }
         world.sweep();
-        world.rename(|call| self.process_of(call), self.has(Guard::TokensNeverRepeat));
+        world.rename(
+            |call| self.process_of(call),
+            self.has(Guard::TokensNeverRepeat),
+        );
         Ok(world)
     }
 }
@@ -368,22 +396,36 @@ impl Protocol<'_> {
         call.own_floor = process.settled;
         self.take_marks(&mut world, number);
         let process = &world.processes[self.process_of(number)];
-        let hit = process.near.filter(|_| self.configuration.calls[number].near);
+        let hit = process
+            .near
+            .filter(|_| self.configuration.calls[number].near);
         let Some(hit) = hit else {
             return Ok(world);
         };
         if hit.version < process.settled {
             return Err("P2b: a near hit is older than an invalidation of this process");
         }
-        if hit.version < process.heard {
+        // Nobody tells a connection what it deletes itself: until the second local pass nothing is known of the entry.
+        let deletes = self.deletes(&world, self.process_of(number));
+        if hit.version < process.heard && !deletes {
             return Err("P2c: a near hit is older than a deletion of which the process has heard");
         }
-        let lags = process.lost || process.pushes.len() > 0;
+        let lags = process.lost || process.pushes.len() > 0 || deletes;
         if hit.version < settled && !lags {
             return Err("P2c: a near hit is older than an invalidation, and no push is on its way");
         }
         world.calls[number] = DONE;
         Ok(world)
+    }
+
+    /// Whether an invalidation of this process has deleted in Redis, and not returned yet.
+    fn deletes(&self, world: &World, process: usize) -> bool {
+        let invalidations = self.configuration.invalidations.iter();
+        { invalidations }
+            .zip(world.invalidations)
+            .any(|(invalidation, stage)| {
+                invalidation.by == By::Process(process) && matches!(stage, Stage::Deleted(_))
+            })
     }
 
     /// Epochs, mark and connection, from before the look-up.
@@ -408,7 +450,8 @@ impl Protocol<'_> {
     }
 
     fn is_near_hit(&self, process: &Process, near: &Near) -> bool {
-        let same_epochs = near.epochs == process.epochs || !self.has(Guard::EpochsComparedByNearHit);
+        let same_epochs =
+            near.epochs == process.epochs || !self.has(Guard::EpochsComparedByNearHit);
         let same_connection =
             near.connection == process.connection || !self.has(Guard::NearBoundToConnection);
         same_epochs && near.pushed == process.pushed && same_connection
@@ -417,6 +460,7 @@ impl Protocol<'_> {
     fn look_up(&self, mut world: World, number: usize) -> Outcome {
         let hit = world.redis.entry.filter(|entry| self.is_hit(&world, entry));
         let stamp = stamp_of(&world);
+        let news = world.redis.deleted[self.process_of(number)];
         let process = &mut world.processes[self.process_of(number)];
         if self.configuration.near {
             process.interest = [true; 1 + LEVELS];
@@ -429,7 +473,7 @@ impl Protocol<'_> {
         call.phase = Phase::Answered {
             hit: hit.map(|entry| entry.version),
             behind: process.pushes.len(),
-            news: if self.configuration.near { world.redis.deleted } else { 0 },
+            news,
         };
         Ok(world)
     }
@@ -463,15 +507,7 @@ impl Protocol<'_> {
                 self.insert_near(&mut world, number, version);
                 self.finish(world, number, version)
             }
-            (None, Role::Leads(flight)) => {
-                // Whatever the flight loads from here on is younger than whoever has begun by now.
-                if self.has(Guard::DepartureTakenBack)
-                    && let Some(flight) = &mut world.flights[usize::from(flight)]
-                {
-                    flight.departure = None;
-                }
-                Ok(self.take_off(world, number))
-            }
+            (None, Role::Leads(_)) => Ok(self.take_off(world, number)),
             (None, _) => Ok(self.join(world, number)),
         }
     }
@@ -752,13 +788,22 @@ impl Protocol<'_> {
         for (other_number, other) in world.calls.iter().enumerate() {
             let loads = matches!(other.phase, Phase::Loading(_));
             let beside = other_number != number && self.process_of(other_number) == process;
-            if loads && beside && is_same_view(&call.view, &other.view) {
+            // While a leader looks a second time, a call that begins cannot follow it, and either may get the lease.
+            let at_first_look = call.changes == 0 && other.changes == 0;
+            // A local pass detaches the flight, and moves the mark.
+            let attached = [call.view.mark, other.view.mark] == [world.processes[process].mark; 2];
+            if loads && beside && at_first_look && attached && is_same_view(&call.view, &other.view)
+            {
                 return Err("P4: two bodies run in one process under one view");
             }
         }
         if self.configuration.is_quiet() {
             world.bodies += 1;
-            let one_process = self.configuration.calls.iter().all(|call| call.process == 0);
+            let one_process = self
+                .configuration
+                .calls
+                .iter()
+                .all(|call| call.process == 0);
             let together = one_process || self.configuration.coalesce == Coalesce::Fleet;
             if together && world.bodies > 1 {
                 return Err("P4: a second body runs, where nothing interferes");
@@ -806,7 +851,11 @@ impl Protocol<'_> {
         world.redis.entry = Some(Entry {
             version,
             stamp: FRESH,
-            generations: if from_before { call.view.generations } else { world.redis.generations },
+            generations: if from_before {
+                call.view.generations
+            } else {
+                world.redis.generations
+            },
         });
         world.redis.lease = 0;
         self.changed(&mut world, Watched::Entry, By::Process(process));
@@ -832,12 +881,11 @@ impl Protocol<'_> {
     }
 }
 
-/// Whether two loads are one too many. Between two views of the same lease an invalidation may have detached the flight; that moves the mark.
+/// Whether two loads are one too many: they run under the same lease, and nothing had changed in between.
 fn is_same_view(one: &View, other: &View) -> bool {
     let leased = one.lease != 0 && one.lease == other.lease;
     leased
         && !one.generations.contains(&0)
-        && one.mark == other.mark
         && one.epochs == other.epochs
         && one.generations == other.generations
 }
@@ -869,6 +917,19 @@ impl Protocol<'_> {
             let interested = std::mem::take(&mut process.interest[key.index()]);
             if interested && by != By::Process(number) {
                 process.pushes.add(key);
+            }
+        }
+    }
+
+    /// `PEXPIRE` of the generations: a change, though the tokens stay, and so nobody is told who made it.
+    fn prolong(&self, world: &mut World, number: usize) {
+        for level in 0..self.configuration.levels {
+            let watched = Watched::Generation(level as u8);
+            if world.redis.generations[level] != 0 {
+                self.changed(world, watched, By::Process(number));
+            }
+            if self.has(Guard::ProlongingRegistersAgain) {
+                world.processes[number].interest[watched.index()] = true;
             }
         }
     }
@@ -911,7 +972,10 @@ impl Protocol<'_> {
             }
             match call.phase {
                 Phase::Answered { behind: 1.., .. } => call.phase = Phase::Asking,
-                Phase::Filled { version, behind: 1.. } => call.phase = Phase::Filling(version),
+                Phase::Filled {
+                    version,
+                    behind: 1..,
+                } => call.phase = Phase::Filling(version),
                 _ => {}
             }
         }

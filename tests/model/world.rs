@@ -28,8 +28,8 @@ pub(crate) struct World {
     /// A flight has the number of the call that began it.
     pub(crate) flights: [Option<Flight>; CALLS],
     pub(crate) invalidations: [Stage; INVALIDATIONS],
-    /// How often the environment may still interfere, by `Event`.
-    pub(crate) left: [u8; Event::COUNT],
+    /// What the environment may still do, by `Event`.
+    pub(crate) may: [bool; Event::COUNT],
     /// Bodies that were run, where nothing interferes.
     pub(crate) bodies: u8,
 }
@@ -46,10 +46,12 @@ pub(crate) enum Event {
     LoseConnection,
     /// Redis does not answer a look-up.
     Unanswered,
+    /// A process prolongs the life of the generations.
+    Prolong,
 }
 
 impl Event {
-    pub(crate) const COUNT: usize = 6;
+    pub(crate) const COUNT: usize = 7;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -57,8 +59,8 @@ pub(crate) struct Redis {
     pub(crate) entry: Option<Entry>,
     pub(crate) lease: Token,
     pub(crate) generations: [Token; LEVELS],
-    /// The newest version whose invalidation has deleted here.
-    pub(crate) deleted: Version,
+    /// For each process, the newest version whose invalidation has been made here by somebody else.
+    pub(crate) deleted: [Version; PROCESSES],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -103,7 +105,7 @@ pub(crate) struct Process {
     pub(crate) table: Option<u8>,
     /// The newest version whose invalidation has returned in this process.
     pub(crate) settled: Version,
-    /// The newest version whose deletion is older than a reply that this process has handled.
+    /// The newest version whose deletion, by somebody else, is older than a reply that this process has handled.
     pub(crate) heard: Version,
     /// A lease on its way back.
     pub(crate) returning: Token,
@@ -269,7 +271,8 @@ impl World {
     /// Forgets what nothing refers to any more.
     pub(crate) fn sweep(&mut self) {
         for number in 0..CALLS as u8 {
-            let named = |call: &Call| [Role::Leads(number), Role::Follows(number)].contains(&call.role);
+            let named =
+                |call: &Call| [Role::Leads(number), Role::Follows(number)].contains(&call.role);
             let joinable = self.processes.iter().any(|p| p.table == Some(number));
             if !joinable && !self.calls.iter().any(named) {
                 self.flights[usize::from(number)] = None;
