@@ -158,6 +158,13 @@ pub(crate) const SHORT: &[Configuration] = &[
         ..PLAIN
     },
     Configuration {
+        name: "Redis does not answer, and an entry is invalidated",
+        calls: &[asks(0), asks(0)],
+        invalidations: &[by(0, ENTRY)],
+        events: &[Event::Unanswered],
+        ..PLAIN
+    },
+    Configuration {
         name: "calls of a fleet",
         calls: &[asks(0), asks(0), asks(1)],
         coalesce: Coalesce::Fleet,

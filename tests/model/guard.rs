@@ -61,6 +61,8 @@ guards! {
     ),
     /// The same after the deletion.
     LocalPassAfter => In("near tier: its own prefix is invalidated"),
+    /// A local pass takes the flight of its entry out of the table.
+    FlightsDetached => In("Redis does not answer, and an entry is invalidated"),
     /// A near hit names the local epochs of this moment.
     EpochsComparedByNearHit => In("near tier: its own prefix is invalidated"),
     /// A near insert needs the mark from before the look-up.

@@ -76,6 +76,7 @@ pub(crate) enum Step {
 }
 
 type Outcome = Result<World, &'static str>;
+type StepOfCall<'a> = fn(&Protocol<'a>, World, usize) -> Outcome;
 
 impl Model for Protocol<'_> {
     type State = World;
@@ -167,9 +168,7 @@ impl Protocol<'_> {
     fn steps_of_call(&self, world: &World, number: usize, add: &mut Steps<Step, World>) {
         let process = &world.processes[self.process_of(number)];
         let in_time = |behind: u8| behind == 0 || !self.has(Guard::PushesBeforeLaterReplies);
-        let (step, next): (Step, fn(&Self, World, usize) -> Outcome) = match world.calls[number]
-            .phase
-        {
+        let (step, next): (Step, StepOfCall<'_>) = match world.calls[number].phase {
             Phase::Idle if self.is_next(world, number) => (Step::Begin(number), Self::begin),
             Phase::Answered { behind, .. } if in_time(behind) => {
                 (Step::Answer(number), Self::answer)
@@ -228,7 +227,7 @@ impl Protocol<'_> {
                 if let By::Process(process) = by
                     && self.has(Guard::LocalPassBefore)
                 {
-                    forget_locally(&mut next.processes[process], invalidation.what);
+                    self.forget_locally(&mut next.processes[process], invalidation.what);
                 }
                 Step::BeginInvalidation(number)
             }
@@ -247,7 +246,7 @@ impl Protocol<'_> {
                 if let By::Process(process) = by {
                     let process = &mut next.processes[process];
                     if self.has(Guard::LocalPassAfter) {
-                        forget_locally(process, invalidation.what);
+                        self.forget_locally(process, invalidation.what);
                     }
                     process.settled = process.settled.max(version);
                 }
@@ -286,7 +285,7 @@ impl Protocol<'_> {
             }
         }
         self.each_reply(&mut next, number, |behind| {
-            *behind = behind.saturating_sub(1)
+            *behind = behind.saturating_sub(1);
         });
         add.push((Step::Push(number), self.settle(next)));
     }
@@ -328,13 +327,13 @@ impl Protocol<'_> {
         }
         if may(Event::ExpireLease) && world.redis.lease != 0 && world.is_alive(world.redis.lease) {
             after(Step::ExpireLease, Event::ExpireLease, &|next| {
-                next.redis.lease = 0
+                next.redis.lease = 0;
             });
         }
         for (number, call) in world.calls.iter().enumerate() {
             if may(Event::Crash) && matches!(call.role, Role::Leads(_)) {
                 after(Step::Crash(number), Event::Crash, &|next| {
-                    self.crash(next, number)
+                    self.crash(next, number);
                 });
             }
             if may(Event::Unanswered) && call.phase == Phase::Asking {
@@ -346,7 +345,7 @@ impl Protocol<'_> {
         for (number, process) in world.processes.iter().enumerate() {
             if may(Event::Prolong) && !process.lost {
                 after(Step::Prolong(number), Event::Prolong, &|next| {
-                    self.prolong(next, number)
+                    self.prolong(next, number);
                 });
             }
             if may(Event::LoseConnection) && !process.lost {
@@ -980,16 +979,18 @@ impl Protocol<'_> {
             }
         }
     }
-}
 
-/// What an invalidation ends in its own process.
-fn forget_locally(process: &mut Process, what: What) {
-    match what {
-        What::Entry => {
-            process.table = None;
-            process.mark = FRESH;
-            process.near = None;
+    /// What an invalidation ends in its own process.
+    fn forget_locally(&self, process: &mut Process, what: What) {
+        match what {
+            What::Entry => {
+                if self.has(Guard::FlightsDetached) {
+                    process.table = None;
+                }
+                process.mark = FRESH;
+                process.near = None;
+            }
+            What::Level(level) => process.epochs[usize::from(level)] = FRESH,
         }
-        What::Level(level) => process.epochs[usize::from(level)] = FRESH,
     }
 }
