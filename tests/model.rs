@@ -40,8 +40,9 @@
 //!   and never older than a deletion of which the process has heard, by having got a later reply.
 //!   Between the two passes of an invalidation of its own a process is not bound, because the server does not tell it of its own deletion.
 //! - P3: what was loaded before an invalidation is not readable in Redis after it has returned.
-//! - P4: in a process no two bodies run under one lease, generations and epochs; where nothing interferes, one body runs in all.
+//! - P4: nobody runs a body beside the flight of the table that has his lease, generations and epochs; where nothing interferes, one body runs in all.
 //!   Excepted is a leader that looks a second time: a caller that joins meanwhile may not follow it, and runs its own body.
+//!   A flight that an invalidation took out of the table, or that a caller with a younger view displaced, is not found again by callers with its own view.
 //! - Progress: as long as a call has not ended, there is a step.
 //!
 //! # What is left out
@@ -72,9 +73,9 @@ fn with_every_guard_no_promise_is_broken() {
     hold(SHORT);
 }
 
-/// `cargo test --release --test model -- --ignored --nocapture`
+/// `cargo test --test model -- --ignored --nocapture`
 #[test]
-#[ignore = "minutes, and gigabytes of memory"]
+#[ignore = "takes minutes, and a gigabyte of memory"]
 fn with_every_guard_no_promise_is_broken_in_larger_configurations() {
     hold(LONG);
 }

@@ -580,10 +580,11 @@ impl Protocol<'_> {
             world.calls[number].phase = Phase::Following;
             return world;
         }
-        world.processes[process].table = Some(number as u8);
+        let displaced = world.processes[process].table.replace(number as u8);
         world.flights[number] = Some(Flight {
             phase: FlightPhase::Led,
             departure: None,
+            displaced,
         });
         world.calls[number].role = Role::Leads(number as u8);
         self.take_off(world, number)
@@ -782,17 +783,14 @@ impl Protocol<'_> {
 
 impl Protocol<'_> {
     fn load(&self, mut world: World, number: usize) -> Outcome {
-        let process = self.process_of(number);
         let call = &world.calls[number];
-        for (other_number, other) in world.calls.iter().enumerate() {
-            let loads = matches!(other.phase, Phase::Loading(_));
-            let beside = other_number != number && self.process_of(other_number) == process;
+        for other in &world.calls {
             // While a leader looks a second time, a call that begins cannot follow it, and either may get the lease.
             let at_first_look = call.changes == 0 && other.changes == 0;
-            // A local pass detaches the flight, and moves the mark.
-            let attached = [call.view.mark, other.view.mark] == [world.processes[process].mark; 2];
-            if loads && beside && at_first_look && attached && is_same_view(&call.view, &other.view)
-            {
+            let loads = matches!(other.phase, Phase::Loading(_));
+            let beside = displaced(&world, call.role, other.role)
+                || displaced(&world, other.role, call.role);
+            if loads && at_first_look && beside && is_same_view(&call.view, &other.view) {
                 return Err("P4: two bodies run in one process under one view");
             }
         }
@@ -878,6 +876,15 @@ impl Protocol<'_> {
         self.leave_table(&mut world, number, flight);
         self.finish(world, number, version)
     }
+}
+
+/// Whether one leader's flight took the place of the other's in the table.
+fn displaced(world: &World, new: Role, old: Role) -> bool {
+    let (Role::Leads(new), Role::Leads(old)) = (new, old) else {
+        return false;
+    };
+    let new = world.flights[usize::from(new)];
+    new.is_some_and(|new| new.displaced == Some(old))
 }
 
 /// Whether two loads are one too many: they run under the same lease, and nothing had changed in between.

@@ -218,6 +218,8 @@ pub(crate) enum Role {
 pub(crate) struct Flight {
     pub(crate) phase: FlightPhase,
     pub(crate) departure: Option<Departure>,
+    /// The flight that stood in the table before, as long as it goes on.
+    pub(crate) displaced: Option<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -277,6 +279,10 @@ impl World {
             if !joinable && !self.calls.iter().any(named) {
                 self.flights[usize::from(number)] = None;
             }
+        }
+        let goes_on = self.flights.map(|flight| flight.is_some());
+        for flight in self.flights.iter_mut().flatten() {
+            flight.displaced = flight.displaced.filter(|&old| goes_on[usize::from(old)]);
         }
         let mut undecided = 0;
         for (number, call) in self.calls.iter().enumerate() {
