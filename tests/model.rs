@@ -50,6 +50,8 @@
 //! Expiry of entries (an eviction), other types and origins under one name, bodies that fail, the journal of an outage, and the breaker.
 //! A load is younger than an invalidation if it began after the invalidation did: stricter than need be, since the truth was written before.
 
+#[path = "model/call.rs"]
+mod call;
 #[path = "model/checker.rs"]
 mod checker;
 #[path = "model/configuration.rs"]
@@ -58,6 +60,8 @@ mod configuration;
 mod guard;
 #[path = "model/protocol.rs"]
 mod protocol;
+#[path = "model/server.rs"]
+mod server;
 #[path = "model/world.rs"]
 mod world;
 

@@ -70,6 +70,13 @@ pub(crate) struct Entry {
     pub(crate) generations: [Token; LEVELS],
 }
 
+impl Redis {
+    /// The stamp of the entry that stands.
+    pub(crate) fn stamp(&self) -> Token {
+        self.entry.map_or(0, |entry| entry.stamp)
+    }
+}
+
 /// A key of Redis that the tracking of the server watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Watched {
