@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cache_runtime::{Cache, cache_invalidate, cached, install};
-use redis::aio::{ConnectionManager, MultiplexedConnection};
+use redis::aio::MultiplexedConnection;
 use support::{Dice, Process, RedisServer, dice, process};
 
 /// How far a value in front of Redis may lag behind what another process has invalidated.
@@ -98,7 +98,11 @@ struct Truth {
 impl Truth {
     async fn number(&self, name: String) -> u64 {
         let mut get = redis::cmd("GET");
-        let number: Option<u64> = get.arg(name).query_async(&mut self.server.clone()).await.unwrap();
+        let number: Option<u64> = get
+            .arg(name)
+            .query_async(&mut self.server.clone())
+            .await
+            .unwrap();
         number.unwrap_or_default()
     }
 
@@ -160,42 +164,82 @@ impl Truth {
 
 #[cached(ttl = 60, prefix = "near", key = "{id}:row", tags = ["near-tag:{id}"])]
 async fn near(truth: &Truth, id: u64) -> u64 {
-    truth.load(Record { kind: Kind::Near, id }).await
+    truth
+        .load(Record {
+            kind: Kind::Near,
+            id,
+        })
+        .await
 }
 
 #[cached(ttl = 60, prefix = "asked", key = "{id}:row", tags = ["asked-tag:{id}"], near = false)]
 async fn asked(truth: &Truth, id: u64) -> u64 {
-    truth.load(Record { kind: Kind::Asked, id }).await
+    truth
+        .load(Record {
+            kind: Kind::Asked,
+            id,
+        })
+        .await
 }
 
 #[cached(ttl = 60, prefix = "fleet", key = "{id}:row", tags = ["fleet-tag:{id}"], coalesce = "fleet")]
 async fn fleet(truth: &Truth, id: u64) -> u64 {
-    truth.load(Record { kind: Kind::Fleet, id }).await
+    truth
+        .load(Record {
+            kind: Kind::Fleet,
+            id,
+        })
+        .await
 }
 
 #[cached(ttl = "50ms", prefix = "stale", key = "{id}:row", tags = ["stale-tag:{id}"], stale_while_revalidate = "60s")]
 async fn stale(truth: &Truth, id: u64) -> u64 {
-    truth.load(Record { kind: Kind::Stale, id }).await
+    truth
+        .load(Record {
+            kind: Kind::Stale,
+            id,
+        })
+        .await
 }
 
 #[cache_invalidate(prefix = "near", key = "{id}:row")]
 async fn change_near(truth: &Truth, id: u64) -> u64 {
-    truth.change(Record { kind: Kind::Near, id }).await
+    truth
+        .change(Record {
+            kind: Kind::Near,
+            id,
+        })
+        .await
 }
 
 #[cache_invalidate(tags = ["asked-tag:{id}"])]
 async fn change_asked(truth: &Truth, id: u64) -> u64 {
-    truth.change(Record { kind: Kind::Asked, id }).await
+    truth
+        .change(Record {
+            kind: Kind::Asked,
+            id,
+        })
+        .await
 }
 
 #[cache_invalidate(prefix = "fleet")]
 async fn change_fleet(truth: &Truth, id: u64) -> u64 {
-    truth.change(Record { kind: Kind::Fleet, id }).await
+    truth
+        .change(Record {
+            kind: Kind::Fleet,
+            id,
+        })
+        .await
 }
 
 #[cache_invalidate(prefix = "stale", key = "{id}:row", when = "before")]
 async fn change_stale(truth: &Truth, id: u64) -> u64 {
-    truth.change(Record { kind: Kind::Stale, id }).await
+    truth
+        .change(Record {
+            kind: Kind::Stale,
+            id,
+        })
+        .await
 }
 
 // --- what is checked ------------------------------------------------------------------------
@@ -216,7 +260,10 @@ struct Read {
 fn check(read: &Read) -> Result<(), String> {
     let due = read.own_floor.max(read.floor);
     if read.version < due {
-        return Err(format!("older than what was due, {due}: {read:?}"));
+        let record = read.record;
+        return Err(format!(
+            "{record:?}: older than {due}, which was due: {read:?}"
+        ));
     }
     if read.version > read.newest {
         return Err(format!("newer than all there was: {read:?}"));
@@ -226,9 +273,18 @@ fn check(read: &Read) -> Result<(), String> {
 
 #[test]
 fn a_read_that_is_too_old_or_too_new_is_found() {
-    let record = Record { kind: Kind::Near, id: 0 };
+    let record = Record {
+        kind: Kind::Near,
+        id: 0,
+    };
     let read = |version, own_floor, floor, newest| {
-        check(&Read { record, version, own_floor, floor, newest })
+        check(&Read {
+            record,
+            version,
+            own_floor,
+            floor,
+            newest,
+        })
     };
     assert_eq!(read(5, 5, 5, 5), Ok(()));
     assert_eq!(read(7, 5, 6, 8), Ok(()));
@@ -249,8 +305,8 @@ struct Done {
 struct Worker {
     cache: Cache,
     truth: Arc<Truth>,
-    /// As an operator would be connected.
-    by_hand: ConnectionManager,
+    /// Where Redis is, for what is done by hand.
+    server: String,
     done: Arc<Done>,
 }
 
@@ -285,7 +341,13 @@ impl Worker {
             Kind::Stale => stale(truth, record.id).await,
         };
         let newest = truth.number(record.version()).await;
-        let read = Read { record, version, own_floor, floor, newest };
+        let read = Read {
+            record,
+            version,
+            own_floor,
+            floor,
+            newest,
+        };
         if let Err(violation) = check(&read) {
             println!("\nviolation {violation}");
         }
@@ -313,7 +375,11 @@ impl Worker {
             0 => level(format!("{prefix}:{id}:row")).await,
             1 => level(format!("{prefix}:{id}")).await,
             2 => level(prefix.to_owned()).await,
-            3 => self.cache.invalidate_tag(&format!("{prefix}-tag:{id}")).await,
+            3 => {
+                self.cache
+                    .invalidate_tag(&format!("{prefix}-tag:{id}"))
+                    .await
+            }
             by => return self.write_by_hand(record, version, by).await,
         };
         truth.settled_here(record, version);
@@ -333,7 +399,13 @@ impl Worker {
                 .arg(format!("lease@{{{prefix}:{id}:row}}")),
             _ => unlink.arg(format!("gen@tag@{prefix}-tag:{id}")),
         };
-        let told = unlink.query_async::<u64>(&mut self.by_hand.clone()).await;
+        // Over a connection of its own each time, because connections are killed.
+        let client = redis::Client::open(self.server.as_str()).unwrap();
+        let connection = client.get_multiplexed_async_connection().await;
+        let told = match connection {
+            Ok(mut connection) => unlink.query_async::<u64>(&mut connection).await,
+            Err(error) => Err(error),
+        };
         if told.is_ok() {
             self.truth.settled(record, version).await;
             self.done.confirmed.fetch_add(1, Ordering::Relaxed);
@@ -390,7 +462,7 @@ async fn one_of_the_processes() {
         let worker = Worker {
             cache: cache.clone(),
             truth: Arc::clone(&truth),
-            by_hand: connect_patiently(server).await,
+            server: server.to_owned(),
             done: Arc::clone(&done),
         };
         workers.push(tokio::spawn(worker.work(Dice(seed ^ (task << 40)), end)));
@@ -412,19 +484,11 @@ async fn one_of_the_processes() {
     );
 }
 
-/// Retries, since connections are killed at any time.
-async fn connect_patiently(url: &str) -> ConnectionManager {
-    let client = redis::Client::open(url).unwrap();
-    loop {
-        if let Ok(manager) = ConnectionManager::new(client.clone()).await {
-            return manager;
-        }
-    }
-}
-
 fn words<T: FromStr<Err: Debug>, const N: usize>(text: &str) -> [T; N] {
     let words: Vec<T> = text.split(' ').map(|word| word.parse().unwrap()).collect();
-    words.try_into().unwrap_or_else(|_| panic!("{N} words in `{text}`"))
+    words
+        .try_into()
+        .unwrap_or_else(|_| panic!("{N} words in `{text}`"))
 }
 
 // --- what happens meanwhile -----------------------------------------------------------------
@@ -526,16 +590,26 @@ fn no_read_in_any_process_is_older_than_what_was_due_whatever_happens() {
         for (sum, count) in sums.iter_mut().zip(counts) {
             *sum += count;
         }
-        let found = output.lines().filter_map(|line| line.strip_prefix("violation "));
+        let found = output
+            .lines()
+            .filter_map(|line| line.strip_prefix("violation "));
         violations.extend(found.map(str::to_owned));
     }
     let [reads, near, stale, loads, changes, confirmed] = sums;
-    println!("reads checked: {reads}, of which {near} answered in process and {stale} stale within their window");
+    println!(
+        "reads checked: {reads}, of which {near} answered in process and {stale} stale within their window"
+    );
     println!("loads: {loads}, changes: {changes}, of which {confirmed} confirmed by Redis");
     for (fault, count) in FAULTS.iter().zip(injected) {
         println!("fault {fault:?}: {count}");
     }
     println!("violations: {}", violations.len());
-    assert!(reads > 1_000 && near > 100 && confirmed > 50, "hardly anything happened");
-    assert!(violations.is_empty(), "HISTORY_SEED={seed}: {violations:#?}");
+    assert!(
+        reads > 1_000 && near > 100 && confirmed > 50,
+        "hardly anything happened"
+    );
+    assert!(
+        violations.is_empty(),
+        "HISTORY_SEED={seed}: {violations:#?}"
+    );
 }
