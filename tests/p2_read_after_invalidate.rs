@@ -410,18 +410,13 @@ async fn an_invalidation_by_a_second_process_holds_once_it_has_ended() {
 async fn no_read_is_older_than_the_last_finished_invalidation() {
     let seed = dice::seed("P2_SEED");
     let server = RedisServer::start();
-    for (number, (one, other)) in tiers(&server).await.into_iter().enumerate() {
+    // Without the last: whoever writes reads as well here.
+    for (number, (one, other)) in tiers(&server).await.into_iter().take(4).enumerate() {
         let world = Arc::new(World::default());
         world.truth.dawdles.store(true, Ordering::Relaxed);
         let tasks: Vec<_> = (0..16_u64)
             .map(|task| {
-                // A tier in process must not read what the other cache invalidates a moment ago; its writes are as good.
-                let reads_elsewhere = number == 4 && task >= 4;
-                let cache = if task % 2 == 0 || reads_elsewhere {
-                    &one
-                } else {
-                    &other
-                };
+                let cache = if task % 2 == 0 { &one } else { &other };
                 let world = Arc::clone(&world);
                 tokio::spawn(with_cache(cache.clone(), async move {
                     world.work(Dice(seed ^ (task << 32)), task < 4).await

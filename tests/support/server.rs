@@ -275,9 +275,17 @@ fn binary() -> &'static Path {
             1 => program,
             _ => std::path::absolute(&program).unwrap_or(program),
         });
+        if let Some(named) = named {
+            // Not another one in its stead: a test on a certain server must not pass on any other.
+            assert!(
+                runs(&named),
+                "REDIS_SERVER_BIN={} does not run",
+                named.display()
+            );
+            return named;
+        }
         let known = ["redis-server", "valkey-server"].map(PathBuf::from);
-        let mut candidates = named.into_iter().chain(known);
-        candidates.find(|candidate| runs(candidate)).expect(
+        known.into_iter().find(|candidate| runs(candidate)).expect(
             "no redis-server on PATH, nor named by REDIS_SERVER_BIN; \
              run ./test, which finds or installs one",
         )

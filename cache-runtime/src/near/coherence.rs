@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -17,7 +18,7 @@ use crate::clock::{self, Instant};
 /// How long a connection is believed after it was last heard from: the longest that a value in front of Redis can lag behind.
 pub(crate) const MAX_LAG: Duration = Duration::from_secs(1);
 
-/// Connections, marks and sleepers share stripes; a power of two.
+/// Stripes of marks, and of those who sleep.
 const STRIPES: usize = 8_192;
 const WAKES: usize = 256;
 
@@ -96,32 +97,46 @@ fn nanos(duration: Duration) -> u64 {
 pub(crate) struct Mark(u64);
 
 /// Counters of what was heard of entries, striped: entries that share one cost each other a read now and then.
-pub(crate) struct Marks(Box<[AtomicU64]>);
+///
+/// Each is a lock as well. What is heard and what is inserted exclude each other, so that there is no moment at which a value
+/// stands in the tier of which something was heard while it was on its way.
+pub(crate) struct Marks(Box<[Mutex<u64>]>);
 
 impl Marks {
     pub(crate) fn new() -> Self {
-        Self((0..STRIPES).map(|_| AtomicU64::new(0)).collect())
+        Self((0..STRIPES).map(|_| Mutex::new(0)).collect())
     }
 
     pub(crate) fn now(&self, entry: &str) -> Mark {
-        // SeqCst, with `moved`: of an insertion and a removal that cross, one sees the other.
-        Mark(
-            self.stripe(entry)
-                .map_or(0, |stripe| stripe.load(Ordering::SeqCst)),
-        )
+        Mark(self.stripe(entry).map_or(0, |stripe| *lock(stripe)))
     }
 
-    pub(crate) fn moved(&self, entry: &str) {
-        if let Some(stripe) = self.stripe(entry) {
-            stripe.fetch_add(1, Ordering::SeqCst);
+    /// Something is heard of an entry: it is forgotten, also where it is about to be inserted.
+    pub(crate) fn heard<T>(&self, entry: &str, forget: impl FnOnce() -> T) -> T {
+        let mut stripe = self.stripe(entry).map(lock);
+        if let Some(heard) = &mut stripe {
+            **heard = heard.wrapping_add(1);
+        }
+        forget()
+    }
+
+    /// Inserts an entry unless something was heard of it since.
+    pub(crate) fn unless_heard(&self, entry: &str, since: Mark, insert: impl FnOnce()) {
+        let stripe = self.stripe(entry).map(lock);
+        if stripe.as_deref().is_none_or(|heard| *heard == since.0) {
+            insert();
         }
     }
 
-    fn stripe(&self, entry: &str) -> Option<&AtomicU64> {
+    fn stripe(&self, entry: &str) -> Option<&Mutex<u64>> {
         let stripes = u64::try_from(self.0.len()).unwrap_or(1);
         let at = xxh3_64(entry.as_bytes()) % stripes.max(1);
         self.0.get(usize::try_from(at).unwrap_or_default())
     }
+}
+
+fn lock(stripe: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    stripe.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Where those sleep who wait for another process to fill an entry.

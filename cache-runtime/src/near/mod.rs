@@ -127,19 +127,14 @@ impl Near {
     /// Keeps a value that was loaded in this process. Whether it is still wanted is the caller's to know.
     pub(crate) fn insert(&self, key: Arc<str>, entry: Entry) {
         self.tier.insert(key, entry);
+        self.tier.settle();
     }
 
     /// Keeps a value of Redis, unless something was heard of its entry since `view`.
     pub(crate) fn insert_unless_told(&self, key: &Arc<str>, entry: Entry, view: View) {
-        let heard = || self.marks.now(key) != view.mark;
-        if heard() {
-            return;
-        }
-        self.tier.insert(Arc::clone(key), entry);
-        // What was heard before the insertion removed nothing; what is heard from now on removes this.
-        if heard() {
-            self.tier.remove(key);
-        }
+        let insert = || self.tier.insert(Arc::clone(key), entry);
+        self.marks.unless_heard(key, view.mark, insert);
+        self.tier.settle();
     }
 
     /// This process ends a group: a prefix level or a tag.
@@ -149,9 +144,7 @@ impl Near {
 
     /// Forgets an entry, also one that is about to be inserted; answers whether one was there and had not expired.
     pub(crate) fn remove(&self, key: &str) -> bool {
-        // Before the removal: an insertion that crosses it finds the mark moved.
-        self.marks.moved(key);
-        let removed = self.tier.remove(key);
+        let removed = self.marks.heard(key, || self.tier.remove(key));
         self.wakes.wake(key);
         removed.is_some_and(|entry| clock::now() < entry.expires)
     }
@@ -176,8 +169,7 @@ impl Near {
     /// The server tells that an entry changed.
     #[cfg(feature = "redis")]
     pub(crate) fn told_of_entry(&self, entry: &str) {
-        self.marks.moved(entry);
-        self.tier.remove(entry);
+        self.marks.heard(entry, || self.tier.remove(entry));
         self.wakes.wake(entry);
     }
 
@@ -229,3 +221,6 @@ impl Near {
 pub(crate) fn same_origin(one: u64, other: u64) -> bool {
     one == other || one == 0 || other == 0
 }
+
+#[cfg(all(test, feature = "fallback"))]
+mod tests;

@@ -22,6 +22,8 @@ impl Tier {
 
     pub(crate) fn insert(&self, _key: Arc<str>, _entry: Entry) {}
 
+    pub(crate) fn settle(&self) {}
+
     pub(crate) fn remove(&self, _key: &str) -> Option<Entry> {
         None
     }

@@ -79,7 +79,12 @@ impl Tier {
         let weight = u64::from(self.weigher.weigh(&key, &entry));
         self.entries.insert(key, entry);
         // Relaxed: the sum only decides when moka is told.
-        if self.unsettled.fetch_add(weight, Ordering::Relaxed) + weight > self.most_unsettled {
+        self.unsettled.fetch_add(weight, Ordering::Relaxed);
+    }
+
+    /// Has moka evict, where enough was inserted. Takes its time, so it is no part of an insertion, which may hold locks.
+    pub(crate) fn settle(&self) {
+        if self.unsettled.load(Ordering::Relaxed) > self.most_unsettled {
             self.unsettled.store(0, Ordering::Relaxed);
             self.entries.run_pending_tasks();
         }

@@ -1,0 +1,111 @@
+use std::any::TypeId;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::key::Levels;
+
+const TEXT: &str = "video:get_video:42";
+
+fn key() -> Key {
+    Key::new(TEXT, Levels::all(0, TEXT), 1)
+}
+
+fn entry(view: View, version: u64, source: Source) -> Entry {
+    let key = key();
+    let expires = clock::after(clock::now(), Duration::from_secs(60));
+    Entry {
+        value: Arc::new(version),
+        type_id: TypeId::of::<u64>(),
+        origin: 1,
+        epoch: view.epoch,
+        places: Epochs::places(key.groups()),
+        source,
+        expires,
+        kept_until: expires,
+        bytes: 8,
+    }
+}
+
+fn version(near: &Near) -> Option<u64> {
+    let entry = near.get(TEXT, 1)?;
+    entry.value.downcast_ref().copied()
+}
+
+/// One thread reads the truth and keeps it, another changes the truth and removes what is kept: whoever looks after that, be it
+/// at once, finds nothing older.
+#[test]
+fn there_is_no_moment_at_which_something_stands_that_was_removed_on_its_way() {
+    let near = Near::new(1 << 20, 100);
+    let (truth, end) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let shared = key().shared();
+                while !end.load(Ordering::SeqCst) {
+                    let view = near.view(&key());
+                    let read = truth.load(Ordering::SeqCst);
+                    near.insert_unless_told(&shared, entry(view, read, Source::Untold), view);
+                }
+            });
+        }
+        for changed in 1..=100_000 {
+            truth.store(changed, Ordering::SeqCst);
+            near.remove(TEXT);
+            let found = version(&near);
+            if found.is_some_and(|found| found < changed) {
+                end.store(true, Ordering::SeqCst);
+                panic!("found {found:?} after {changed} was settled");
+            }
+        }
+        end.store(true, Ordering::SeqCst);
+    });
+}
+
+#[test]
+fn what_was_told_of_since_the_view_is_not_kept() {
+    let near = Near::new(1 << 20, 100);
+    let told: [fn(&Near); 4] = [
+        |near| near.told_of_group("video"),
+        |near| near.end("video:get_video"),
+        |near| drop(near.remove(TEXT)),
+        |near| near.end_all(),
+    ];
+    for (number, told) in told.into_iter().enumerate() {
+        let view = near.view(&key());
+        let kept = entry(view, 1, Source::Untold);
+        told(&near);
+        near.insert_unless_told(&key().shared(), kept, view);
+        assert_eq!(version(&near), None, "{number}");
+
+        let view = near.view(&key());
+        let kept = entry(view, 2, Source::Untold);
+        near.insert_unless_told(&key().shared(), kept, view);
+        assert_eq!(version(&near), Some(2), "{number}");
+        told(&near);
+        assert_eq!(version(&near), None, "{number}, once it stood");
+    }
+}
+
+/// The clock is tokio's, and paused.
+#[tokio::test(start_paused = true)]
+async fn a_value_answers_as_long_as_its_connection_was_heard_from_a_moment_ago() {
+    let near = Near::new(1 << 20, 100);
+    let teller = Arc::new(Teller::new());
+    let view = near.view(&key());
+    let kept = entry(view, 1, Source::Told(Arc::clone(&teller)));
+    near.insert_unless_told(&key().shared(), kept, view);
+    assert_eq!(version(&near), Some(1));
+
+    tokio::time::advance(coherence::MAX_LAG - Duration::from_millis(1)).await;
+    assert_eq!(version(&near), Some(1));
+    tokio::time::advance(Duration::from_millis(1)).await;
+    assert_eq!(version(&near), None, "nothing was heard for too long");
+
+    teller.prove(clock::now());
+    assert_eq!(version(&near), Some(1), "nothing was missed after all");
+    teller.end();
+    assert_eq!(version(&near), None, "the connection is gone");
+    teller.prove(clock::now());
+    assert_eq!(version(&near), None, "and stays gone");
+}
