@@ -53,3 +53,9 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 pub(crate) fn after(start: Instant, duration: Duration) -> Instant {
     start.checked_add(duration.min(FAR)).unwrap_or(start)
 }
+
+/// Moves a paused clock.
+#[cfg(all(test, feature = "fallback"))]
+pub(crate) async fn advance(duration: Duration) {
+    tokio::time::advance(duration).await;
+}

@@ -97,9 +97,9 @@ async fn a_value_answers_as_long_as_its_connection_was_heard_from_a_moment_ago()
     near.insert_unless_told(&key().shared(), kept, view);
     assert_eq!(version(&near), Some(1));
 
-    tokio::time::advance(coherence::MAX_LAG - Duration::from_millis(1)).await;
+    clock::advance(coherence::MAX_LAG - Duration::from_millis(1)).await;
     assert_eq!(version(&near), Some(1));
-    tokio::time::advance(Duration::from_millis(1)).await;
+    clock::advance(Duration::from_millis(1)).await;
     assert_eq!(version(&near), None, "nothing was heard for too long");
 
     teller.prove(clock::now());
