@@ -2,8 +2,9 @@
 //!
 //! A test of the real code meets the interleavings that happen; this meets all of them, of a protocol that is written
 //! down a second time. So what it proves holds for the code as far as the code is this protocol.
-//! The search is our own (`model/checker.rs`): it needs a hundred lines, finds a shortest counterexample at every run,
-//! and stands beside `stateright`, which would bring a web server and thirty crates into the tree.
+//! The search is our own (`model/checker.rs`): it needs a hundred lines and finds a shortest counterexample at every run.
+//!
+//! A step is what nothing comes in between: a command or a script of the server, or what happens here under one lock.
 //!
 //! # Steps, in the words of ARCHITECTURE.md
 //!

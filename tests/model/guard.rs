@@ -75,8 +75,8 @@ guards! {
     NearBoundToConnection => In("near tier: a connection is lost"),
     /// `FILL` reads the entry after it has set it, so that the server watches it for this connection.
     FillRegistersAgain => In("near tier: a cold entry is invalidated"),
-    /// Who prolongs a generation reads it after that, for the same reason.
-    ProlongingRegistersAgain => In("near tier: generations are prolonged"),
+    /// Who prolongs a generation ends the pushed epoch of its level, since the server does not watch it for him any more.
+    ProlongingEndsTheEpoch => In("near tier: generations are prolonged"),
     /// Pushes are handled before the replies that follow them.
     PushesBeforeLaterReplies => In("near tier: calls with and without it"),
     /// A generation that is created again has another token.

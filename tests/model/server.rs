@@ -42,8 +42,8 @@ impl Protocol<'_> {
             if world.redis.generations[level] != 0 {
                 self.changed(world, watched, By::Process(number));
             }
-            if self.has(Guard::ProlongingRegistersAgain) {
-                world.processes[number].interest[watched.index()] = true;
+            if self.has(Guard::ProlongingEndsTheEpoch) {
+                world.processes[number].pushed[level] = FRESH;
             }
         }
     }
