@@ -4,6 +4,7 @@
 //! the same connection, measured alternately. Uses `REDIS_URL`, of which it fills and clears the prefixes `cost-..`; else it
 //! starts a `redis-server` of its own.
 
+use std::fmt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -66,11 +67,32 @@ async fn fill(cache: &Cache, prefix: &str, entries: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// Median, with the tenth of each end cut off.
-fn spread(times: &mut [Duration]) -> (Duration, Duration, Duration) {
-    times.sort_unstable();
-    let at = |share: usize| times[times.len() * share / 100];
-    (at(50), at(10), at(90))
+/// The times of one operation.
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn sorted(mut times: Vec<Duration>) -> Self {
+        times.sort_unstable();
+        Self(times)
+    }
+
+    fn median(&self) -> f64 {
+        micros(self.0[self.0.len() / 2])
+    }
+}
+
+/// Median, least and most, in microseconds.
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (least, most) = (self.0[0], self.0[self.0.len() - 1]);
+        let text = format!(
+            "{:.1} ({:.1} .. {:.1})",
+            self.median(),
+            micros(least),
+            micros(most)
+        );
+        f.pad(&text)
+    }
 }
 
 fn micros(time: Duration) -> f64 {
@@ -84,15 +106,17 @@ async fn main() -> Outcome<()> {
         Err(_) => Server::start().map(|(server, url)| (Some(server), url))?,
     };
     let cache = open(&url).await?;
+    println!("medians (least .. most) of {ROUNDS} rounds, in microseconds");
     println!(
-        "entries     invalidate_prefix, us     PING, us     ratio   (medians, 10th and 90th percentile)"
+        "{:>9}{:>30}{:>30}{:>8}",
+        "entries", "invalidate_prefix", "PING", "ratio"
     );
     for size in SIZES {
         let prefix = format!("cost-{size}");
         fill(&cache, &prefix, size).await?;
         let (mut invalidations, mut pings) = (Vec::new(), Vec::new());
         for round in 0..ROUNDS {
-            // So that each invalidation has something to delete.
+            // So that each invalidation finds a generation to delete.
             let key = format!("{prefix}:{}", round % size);
             cache.set(&key, &1_u64, Duration::from_secs(3_600)).await?;
             let ping = cache.health().await.round_trip.ok_or("no round trip")?;
@@ -104,16 +128,9 @@ async fn main() -> Outcome<()> {
         }
         let first = cache.get::<u64>(&format!("{prefix}:0")).await?;
         assert_eq!(first, None, "it was invalidated");
-        let (cost, low, high) = spread(&mut invalidations);
-        let (ping, ..) = spread(&mut pings);
-        println!(
-            "{size:>9}   {:>7.1} ({:.1} .. {:.1})   {:>10.1}   {:>7.2}",
-            micros(cost),
-            micros(low),
-            micros(high),
-            micros(ping),
-            cost.as_secs_f64() / ping.as_secs_f64(),
-        );
+        let (invalidations, pings) = (Times::sorted(invalidations), Times::sorted(pings));
+        let ratio = invalidations.median() / pings.median();
+        println!("{size:>9}{invalidations:>30}{pings:>30}{ratio:>8.2}");
     }
     cache.close().await;
     Ok(())
