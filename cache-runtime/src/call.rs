@@ -163,16 +163,17 @@ impl Call {
             let (Some(remote), Some(seen_remote)) = (&self.cache.remote, &mut seen.remote) else {
                 return self.take_off_locally(seat, seen);
             };
+            let overtaken = seen_remote.overtaken();
             if let Err(trouble) = remote.renew(&self.key, seen_remote, self.kept()).await {
                 return self.take_off_without_redis(seat, seen, &trouble);
             }
             let tells = seen_remote.teller.is_some();
             let token = remote::new_token();
             // From before the request, so that no fill between its answer and our waiting is missed.
-            let told = self.cache.near.told(self.key.as_str());
+            let told = self.cache.near.told(&self.key);
             // The flight stands until the answer: the body begins after it, so whoever asks meanwhile may come along,
             // also one that looked before the lease was there to be seen.
-            match self.ask_leave(remote, &seen, token).await {
+            match self.ask_leave(remote, &seen, token, overtaken).await {
                 Ok(Leave::Granted(mut lease)) => {
                     lease.keep_alive();
                     let seen = seen.under(token);
@@ -222,10 +223,11 @@ impl Call {
         remote: &Arc<Remote>,
         seen: &Seen,
         token: u64,
+        overtaken: Option<u64>,
     ) -> Result<Leave, Trouble> {
         let stamp = seen.remote.as_ref().map(|seen| seen.stamp.as_slice());
         remote
-            .acquire(&self.key, stamp.unwrap_or_default(), token)
+            .acquire(&self.key, stamp.unwrap_or_default(), token, overtaken)
             .await
     }
 

@@ -27,6 +27,15 @@ pub(crate) struct SeenRemote {
     pub(crate) teller: Option<Arc<Teller>>,
 }
 
+impl SeenRemote {
+    /// The lease of a load that can store nothing any more, so that nobody need wait for it. Whoever loads has created the
+    /// generations before it asked for its lease: one that is missing now was ended since.
+    pub(crate) fn overtaken(&self) -> Option<u64> {
+        let ended = self.generations.iter().any(Option::is_none);
+        self.lease.filter(|_| ended)
+    }
+}
+
 impl Seen {
     /// The view of a load that runs under this lease: its own, or that of the process which holds it.
     pub(crate) fn under(mut self, lease: u64) -> Self {

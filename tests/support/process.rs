@@ -75,11 +75,6 @@ impl Process {
         let _ = status;
     }
 
-    /// Lets it go on.
-    pub fn go_on(&mut self) {
-        writeln!(self.input, "go on").unwrap();
-    }
-
     /// Waits for its end, and tells whether that was good and what it printed.
     pub fn output(mut self) -> (bool, String) {
         let mut rest = String::new();
@@ -87,10 +82,15 @@ impl Process {
         (self.child.wait().unwrap().success(), rest)
     }
 
-    /// Lets it go on, and waits for its good end.
-    pub fn finish(mut self) {
+    /// Lets it go on, without waiting for its end.
+    pub fn go_on(&mut self) {
         // It may not be waiting at all.
         let _ = writeln!(self.input, "go on");
+    }
+
+    /// Lets it go on, and waits for its good end.
+    pub fn finish(mut self) {
+        self.go_on();
         let mut rest = String::new();
         while self.output.read_line(&mut rest).unwrap() > 0 {}
         let status = self.child.wait().unwrap();

@@ -147,13 +147,13 @@ impl Wakes {
         Self((0..WAKES).map(|_| Notify::new()).collect())
     }
 
-    /// Completes once something is heard of this entry, its lease, or one that shares the stripe, after this call.
-    pub(crate) fn sleep(&self, entry: &str) -> Option<Notified<'_>> {
-        self.stripe(entry).map(Notify::notified)
+    /// Completes once something is heard of this entry or group, or one that shares the stripe, after this call.
+    pub(crate) fn sleep(&self, name: &str) -> Option<Notified<'_>> {
+        self.stripe(name).map(Notify::notified)
     }
 
-    pub(crate) fn wake(&self, entry: &str) {
-        if let Some(stripe) = self.stripe(entry) {
+    pub(crate) fn wake(&self, name: &str) {
+        if let Some(stripe) = self.stripe(name) {
             stripe.notify_waiters();
         }
     }
@@ -164,9 +164,9 @@ impl Wakes {
         }
     }
 
-    fn stripe(&self, entry: &str) -> Option<&Notify> {
+    fn stripe(&self, name: &str) -> Option<&Notify> {
         let stripes = u64::try_from(self.0.len()).unwrap_or(1);
-        let at = xxh3_64(entry.as_bytes()) % stripes.max(1);
+        let at = xxh3_64(name.as_bytes()) % stripes.max(1);
         self.0.get(usize::try_from(at).unwrap_or_default())
     }
 }

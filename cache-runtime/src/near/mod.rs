@@ -17,7 +17,9 @@ mod tier;
 mod tier;
 
 use std::any::TypeId;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::clock::{self, Instant};
@@ -140,6 +142,7 @@ impl Near {
     /// This process ends a group: a prefix level or a tag.
     pub(crate) fn end(&self, group: &str) {
         self.epochs.end(group);
+        self.wakes.wake(group);
     }
 
     /// Forgets an entry, also one that is about to be inserted; answers whether one was there and had not expired.
@@ -181,6 +184,7 @@ impl Near {
     /// The server tells that the generation of a group changed.
     pub(crate) fn told_of_group(&self, group: &str) {
         self.epochs.end_told(group);
+        self.wakes.wake(group);
     }
 
     /// The server tells that everything changed.
@@ -196,16 +200,19 @@ impl Near {
         self.wakes.wake_all();
     }
 
-    /// Completes once something is told of this entry or its lease after this call; now and then for nothing.
+    /// Completes once something is told of this entry, its lease or its groups after this call; now and then for nothing.
     /// What is told between this call and the first poll counts as well.
-    pub(crate) fn told(&self, entry: &str) -> impl Future<Output = ()> {
-        let told = self.wakes.sleep(entry);
-        async move {
-            match told {
-                Some(told) => told.await,
-                None => std::future::pending().await,
+    pub(crate) fn told(&self, key: &Key) -> impl Future<Output = ()> {
+        let names = std::iter::once(key.as_str()).chain(key.groups());
+        let told = names.filter_map(|name| self.wakes.sleep(name));
+        let mut told: Vec<_> = told.map(Box::pin).collect();
+        poll_fn(move |context| {
+            let mut told = told.iter_mut();
+            match told.any(|told| told.as_mut().poll(context).is_ready()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
             }
-        }
+        })
     }
 
     pub(crate) fn entries(&self) -> u64 {

@@ -26,19 +26,22 @@ pub(crate) enum Leave {
 impl Remote {
     /// Asks for the leave to fill, unless the entry is another than the one with the `stamp` that was seen.
     /// `token` will be the lease's: chosen by the caller, so that it is known before the answer.
+    /// A lease that was `overtaken` is taken over.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         key: &Key,
         stamp: &[u8],
         token: u64,
+        overtaken: Option<u64>,
     ) -> Result<Leave, Trouble> {
         self.ready().await?;
-        let returning = self.returning.of(key.as_str());
+        // One that we give back ourselves is the one that we saw, if we saw one at all.
+        let replaceable = overtaken.or_else(|| self.returning.of(key.as_str()));
         // Ours from the moment it is asked for: who is cancelled before the answer gives it back all the same.
         let lease = Lease::asked_for(Arc::clone(self), key.shared(), token);
         let acquired = self
             .store
-            .acquire(key, stamp, token, returning, self.lease)
+            .acquire(key, stamp, token, replaceable, self.lease)
             .await;
         Ok(match self.note(Doing::Writing, acquired)? {
             Acquired::Granted => Leave::Granted(lease),

@@ -115,7 +115,7 @@ impl Store {
         key: &Key,
         stamp: &[u8],
         token: u64,
-        returning: Option<u64>,
+        replaceable: Option<u64>,
         lease: Duration,
     ) -> Result<Acquired, Trouble> {
         let mut call = ACQUIRE.prepare_invoke();
@@ -124,7 +124,7 @@ impl Store {
             .arg(token_text(token))
             .arg(clock::millis(lease).max(1))
             .arg(stamp)
-            .arg(returning.map(token_text).unwrap_or_default());
+            .arg(replaceable.map(token_text).unwrap_or_default());
         let (answer, holder): (u8, Vec<u8>) = self.ask(&call).await?;
         Ok(match answer {
             0 => Acquired::Granted,

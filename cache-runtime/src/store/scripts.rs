@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use redis::Script;
 
 /// `KEYS`: entry, lease. `ARGV`: my token, lifetime of the lease in milliseconds, stamp of the entry I saw ("" for none),
-/// the token of a lease that this process is about to give back ("" for none).
+/// the token of a lease that may be taken over ("" for none).
 ///
 /// Answers `{0}`: granted. `{1, token}`: held under that token. `{2}`: the entry is not the one I saw.
 /// A lease under my own token counts as granted, because an acquire whose reply was lost is sent again;
-/// one that is being given back is taken over.
+/// so does one that this process is about to give back, or whose load has been overtaken by the end of a generation.
 pub(super) static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
