@@ -68,7 +68,9 @@ fn what_was_told_of_since_the_view_is_not_kept() {
     let told: [fn(&Near); 4] = [
         |near| near.told_of_group("video"),
         |near| near.end("video:get_video"),
-        |near| drop(near.remove(TEXT)),
+        |near| {
+            near.remove(TEXT);
+        },
         |near| near.end_all(),
     ];
     for (number, told) in told.into_iter().enumerate() {
