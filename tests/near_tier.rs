@@ -53,6 +53,11 @@ async fn video(truth: &Truth, id: u64, genre: &str) -> u64 {
     truth.read()
 }
 
+#[cached(ttl = 300, prefix = "video", key = "{id}:remark")]
+async fn remark(truth: &Truth, id: u64) -> u64 {
+    truth.read()
+}
+
 #[cached(ttl = 300, prefix = "asked", key = "{id}", near = false)]
 async fn asked(truth: &Truth, id: u64) -> u64 {
     truth.read()
@@ -257,22 +262,23 @@ async fn a_generation_that_this_process_prolongs_is_still_told_of() {
     let (other, truth) = (on(&server).await, Truth::default());
     for by in ["a fill", "a set"] {
         read(&other, &truth).await;
-        // Too short for the next entry under it, so that whoever stores that prolongs it.
-        server.cli(&["PEXPIRE", "gen@video", "100000"]);
+        // Too short for the next entry under it, so that whoever stores that prolongs it. The last that a script comes to:
+        // Redis 7.0 takes any later read of a script for one of all its keys.
+        server.cli(&["PEXPIRE", "gen@video:7", "100000"]);
         // One that does not know how long it was to live.
         let one = on(&server).await;
         keep(&one, &truth).await;
         match by {
-            "a fill" => drop(with_cache(one.clone(), video(&truth, 8, "noir")).await),
-            _ => one.set("video:9:meta", &1_u64, None).await.unwrap(),
+            "a fill" => drop(with_cache(one.clone(), remark(&truth, 7)).await),
+            _ => one.set("video:7:mark", &1_u64, None).await.unwrap(),
         }
-        let left: u64 = server.cli(&["PTTL", "gen@video"]).parse().unwrap();
+        let left: u64 = server.cli(&["PTTL", "gen@video:7"]).parse().unwrap();
         assert!(left > 300_000, "{by}: it ends before what it guards");
 
         // Kept before the prolonging, or anew after it.
         read(&one, &truth).await;
         let version = truth.change();
-        other.invalidate_prefix("video").await.unwrap();
+        other.invalidate_prefix("video:7").await.unwrap();
         round_trip(&one).await;
         assert_eq!(read(&one, &truth).await, version, "{by}");
     }
