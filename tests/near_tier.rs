@@ -376,6 +376,36 @@ async fn what_changed_while_the_connection_was_lost_is_not_served() {
     }
 }
 
+/// What was looked up over one connection and stored over the next is told of by neither.
+#[tokio::test]
+async fn nor_is_what_was_loaded_while_the_connection_was_lost() {
+    let server = RedisServer::start();
+    let (one, other) = (on(&server).await, on(&server).await);
+    for round in 0..10_u64 {
+        let load = async || {
+            server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+            round_trip(&one).await;
+            Ok::<_, std::convert::Infallible>(round)
+        };
+        let Ok(loaded) = one.get_or_set("video:1", None, load).await;
+        assert_eq!(loaded, round);
+
+        assert!(
+            other
+                .invalidate_prefix("video")
+                .await
+                .unwrap()
+                .is_confirmed()
+        );
+        round_trip(&one).await;
+        assert_eq!(
+            one.get::<u64>("video:1").await.unwrap(),
+            None,
+            "round {round}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn under_a_network_that_swallows_everything_nothing_is_served_that_was_changed_a_lag_ago() {
     let server = RedisServer::start();
@@ -419,14 +449,14 @@ async fn what_is_asked_for_is_kept_for_longer_than_the_lag_without_asking_for_it
     let asked = calls(&server, "mget");
 
     let start = Instant::now();
-    while start.elapsed() < 3 * MAX_LAG {
+    while start.elapsed() < 4 * MAX_LAG {
         read(&cache, &truth).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
-    // One or the other sign of life may be late on a busy machine.
+    // On a busy machine one sign of life may be late; without any, each lag costs a question.
     assert!(
-        calls(&server, "mget") <= asked + 2,
+        calls(&server, "mget") <= asked + 1,
         "the proof is not kept young"
     );
     assert_eq!(truth.bodies(), 1);
