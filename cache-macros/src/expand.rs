@@ -15,7 +15,7 @@ use quote::{format_ident, quote, quote_spanned};
 use std::time::Duration;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
-use syn::{FnArg, Signature, parse_quote};
+use syn::{FnArg, Member, Signature, parse_quote};
 
 /// Asks for a hit before there is even a future of the body; if there is none, the runtime polls that future.
 pub(crate) fn cached(model: CachedFn) -> TokenStream {
@@ -33,6 +33,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         Key::Template(parts) => (quote!(with_template), template("key", parts)),
     };
     let key = closure("key", &key);
+    let tagging = tagging(&tags);
     let tags = with_tags(&tags, place);
     let links = links(&policy);
     let computed_ttl = with_computed_ttl(&policy, place);
@@ -44,7 +45,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
             static __SITE: __private::CallSite = __private::CallSite::#new(
                 #name,
                 ::core::module_path!(),
-                __private::Policy::DEFAULT #links,
+                __private::Policy::DEFAULT #links #tagging,
             );
             let outcome = (&__private::Returns::<#returned>::HERE).outcome();
             match __private::begin(&__SITE, outcome, #key) {
@@ -80,6 +81,25 @@ fn links(policy: &Policy) -> TokenStream {
     let window = policy.stale_while_revalidate.map(ms);
     let window = window.map(|window| quote!(.stale_while_revalidate_ms(#window)));
     quote!(#(#prefix)* #(#ttl)* #near #near_ttl #coalesce #window)
+}
+
+/// `.tagging("genre:{genre}")`: enough to tell, at a hit, that an entry was kept under these tags.
+fn tagging(tags: &[Vec<Part>]) -> Option<TokenStream> {
+    let spell = |part: &Part| match part {
+        Part::Text(text) => text.clone(),
+        Part::Value(value, fields) => {
+            let fields = fields.iter().map(|field| match field {
+                Member::Named(name) => format!(".{name}"),
+                Member::Unnamed(index) => format!(".{}", index.index),
+            });
+            format!("{{{value}{}}}", fields.collect::<String>())
+        }
+    };
+    let tags = tags
+        .iter()
+        .map(|tag| tag.iter().map(spell).collect::<String>());
+    let templates = tags.collect::<Vec<_>>().join(" ");
+    (!templates.is_empty()).then(|| quote!(.tagging(#templates)))
 }
 
 /// Only a miss needs them, so they are no part of what begins a call.

@@ -10,7 +10,7 @@ use crate::inner::Inner;
 use crate::key::Key;
 use crate::log;
 use crate::near::coherence::Teller;
-use crate::near::{Entry, Epochs, Source, View};
+use crate::near::{Asker, Entry, Epochs, Source, View};
 use crate::policy::Terms;
 use crate::remote;
 use crate::seen::{Seen, SeenRemote};
@@ -47,8 +47,8 @@ pub(crate) struct Query<'a> {
 }
 
 /// The value in the in-process tier.
-pub(crate) fn near(cache: &Inner, key: &str, origin: u64, kind: Kind) -> Option<Shared> {
-    let entry = cache.near.get(key, origin)?;
+pub(crate) fn near(cache: &Inner, key: &str, asker: Asker, kind: Kind) -> Option<Shared> {
+    let entry = cache.near.get(key, asker)?;
     (entry.type_id == (kind.type_id)()).then_some(entry.value)
 }
 
@@ -61,11 +61,17 @@ impl Query<'_> {
         }
     }
 
+    fn asker(self) -> Asker {
+        Asker {
+            origin: self.key.origin(),
+            tagging: self.terms.tagging,
+        }
+    }
+
     /// The value in the in-process tier, counted.
     pub(crate) fn near(self) -> Option<Shared> {
         let allowed = self.terms.near.allow();
-        let found =
-            allowed.then(|| near(self.cache, self.key.as_str(), self.key.origin(), self.kind));
+        let found = allowed.then(|| near(self.cache, self.key.as_str(), self.asker(), self.kind));
         let found = found.flatten();
         if found.is_some() {
             self.counters.near_hits.one();
@@ -126,8 +132,8 @@ impl Query<'_> {
         if self.terms.stale.is_zero() || !self.terms.near.allow() {
             return None;
         }
-        let (key, origin) = (self.key.as_str(), self.key.origin());
-        let entry = self.cache.near.get_stale(key, origin, self.terms.stale)?;
+        let (key, asker) = (self.key.as_str(), self.asker());
+        let entry = self.cache.near.get_stale(key, asker, self.terms.stale)?;
         (entry.type_id == (self.kind.type_id)()).then_some(entry.value)
     }
 
@@ -237,6 +243,7 @@ impl Query<'_> {
             value: Arc::clone(value),
             type_id: (self.kind.type_id)(),
             origin,
+            tagging: self.terms.tagging,
             epoch: view.epoch,
             places: Epochs::places(self.key.groups()),
             source: Source::Process,
@@ -337,5 +344,9 @@ pub(crate) async fn stands(cache: &Arc<Inner>, key: &Key) -> Result<bool, Troubl
 
 /// Whether the in-process tier has an entry under this key, of whatever type.
 pub(crate) fn stands_near(cache: &Inner, key: &Key) -> bool {
-    cache.near.get(key.as_str(), key.origin()).is_some()
+    let asker = Asker {
+        origin: key.origin(),
+        tagging: 0,
+    };
+    cache.near.get(key.as_str(), asker).is_some()
 }

@@ -33,6 +33,8 @@ pub(crate) struct Terms {
     pub(crate) coalesce: Coalesce,
     /// How long after its ttl a value may still be returned while it is loaded anew.
     pub(crate) stale: Duration,
+    /// A number for the templates of the tags, 0 without any: what the process keeps under other ones, or none, is no answer.
+    pub(crate) tagging: u64,
 }
 
 /// Whether, and for how long, values are kept in process.
@@ -72,6 +74,7 @@ impl Policy {
             near: NearTerms::On,
             coalesce: Coalesce::Process,
             stale: Duration::ZERO,
+            tagging: 0,
         },
     };
 
@@ -100,6 +103,21 @@ impl Policy {
     #[must_use]
     pub const fn near_ttl_ms(mut self, ttl: u64) -> Self {
         self.terms.near = NearTerms::AtMost(Duration::from_millis(ttl));
+        self
+    }
+
+    /// Names the templates of the tags.
+    #[must_use]
+    pub const fn tagging(mut self, templates: &str) -> Self {
+        // FNV-1a, <http://www.isthe.com/chongo/tech/comp/fnv/>: a hash that can be had at compile time.
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        let mut rest = templates.as_bytes();
+        while let [byte, others @ ..] = rest {
+            hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+            rest = others;
+        }
+        // 0 is for no tags.
+        self.terms.tagging = hash | 1;
         self
     }
 

@@ -13,6 +13,7 @@ use crate::entry;
 use crate::global;
 use crate::key::{self, Key, Unwritable};
 use crate::log;
+use crate::near::Asker;
 use crate::value::{self, Hands, Kind, Value};
 
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
@@ -95,7 +96,11 @@ where
     let found = match &written {
         // While Redis is away a call goes on, because one of them has to find it again.
         Ok((_, origin)) if terms.near.allow() && cache.is_settled() => {
-            entry::near(cache, &text, *origin, kind)
+            let asker = Asker {
+                origin: *origin,
+                tagging: terms.tagging,
+            };
+            entry::near(cache, &text, asker, kind)
         }
         Ok(_) | Err(_) => None,
     };

@@ -4,7 +4,7 @@ async fn films(genre: Genre, zone: Zone) -> Vec<Film> {
         static __SITE: __private::CallSite = __private::CallSite::new(
             "films",
             ::core::module_path!(),
-            __private::Policy::DEFAULT,
+            __private::Policy::DEFAULT.tagging("genre:{genre} {zone.id}:{genre} all"),
         );
         let outcome = (&__private::Returns::<Vec<Film>>::HERE).outcome();
         match __private::begin(

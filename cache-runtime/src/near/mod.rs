@@ -41,6 +41,8 @@ pub(crate) struct Entry {
     pub(crate) type_id: TypeId,
     /// See `Key::origin`.
     pub(crate) origin: u64,
+    /// See `Terms::tagging`.
+    pub(crate) tagging: u64,
     pub(crate) epoch: Epoch,
     /// Where the counters are that the epoch sums up: those of the entry's own groups, whoever asks for it.
     pub(crate) places: Places,
@@ -50,6 +52,15 @@ pub(crate) struct Entry {
     pub(crate) kept_until: Instant,
     /// Estimated bytes of the value.
     pub(crate) bytes: usize,
+}
+
+/// Who asks for a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    /// See `Key::origin`.
+    pub(crate) origin: u64,
+    /// See `Terms::tagging`.
+    pub(crate) tagging: u64,
 }
 
 /// Where a value in the tier comes from, and thereby how long it may be believed.
@@ -94,20 +105,20 @@ impl Near {
     }
 
     /// The entry under a key, unless it has expired, was invalidated, is not vouched for, or is another function's.
-    pub(crate) fn get(&self, key: &str, origin: u64) -> Option<Entry> {
+    pub(crate) fn get(&self, key: &str, asker: Asker) -> Option<Entry> {
         let now = clock::now();
-        let entry = self.standing(key, origin, now)?;
+        let entry = self.standing(key, asker, now)?;
         (now < entry.expires).then_some(entry)
     }
 
     /// The same for one that expired less than a window ago.
-    pub(crate) fn get_stale(&self, key: &str, origin: u64, window: Duration) -> Option<Entry> {
+    pub(crate) fn get_stale(&self, key: &str, asker: Asker, window: Duration) -> Option<Entry> {
         let now = clock::now();
-        let entry = self.standing(key, origin, now)?;
+        let entry = self.standing(key, asker, now)?;
         (now < clock::after(entry.expires, window)).then_some(entry)
     }
 
-    fn standing(&self, key: &str, origin: u64, now: Instant) -> Option<Entry> {
+    fn standing(&self, key: &str, asker: Asker, now: Instant) -> Option<Entry> {
         let entry = self.tier.get(key)?;
         let epoch = self.epochs.at(&entry.places);
         let stands = match &entry.source {
@@ -115,7 +126,9 @@ impl Near {
             Source::Told(teller) => entry.epoch == epoch && teller.vouches(now),
             Source::Untold => entry.epoch == epoch,
         };
-        (stands && same_origin(entry.origin, origin)).then_some(entry)
+        // Without the tags of the asker, whoever invalidates by one of them would not reach it.
+        let reached = asker.tagging == 0 || asker.tagging == entry.tagging;
+        (stands && reached && same_origin(entry.origin, asker.origin)).then_some(entry)
     }
 
     /// To be taken before the read or load whose value is to be kept.

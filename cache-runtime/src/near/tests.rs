@@ -7,6 +7,11 @@ use crate::key::Levels;
 
 const TEXT: &str = "video:get_video:42";
 
+const ASKER: Asker = Asker {
+    origin: 1,
+    tagging: 0,
+};
+
 fn key() -> Key {
     Key::new(TEXT, Levels::all(0, TEXT), 1)
 }
@@ -18,6 +23,7 @@ fn entry(view: View, version: u64, source: Source) -> Entry {
         value: Arc::new(version),
         type_id: TypeId::of::<u64>(),
         origin: 1,
+        tagging: 0,
         epoch: view.epoch,
         places: Epochs::places(key.groups()),
         source,
@@ -28,7 +34,7 @@ fn entry(view: View, version: u64, source: Source) -> Entry {
 }
 
 fn version(near: &Near) -> Option<u64> {
-    let entry = near.get(TEXT, 1)?;
+    let entry = near.get(TEXT, ASKER)?;
     entry.value.downcast_ref().copied()
 }
 
