@@ -8,7 +8,8 @@
 //! - with `near = false`, every invalidation that had returned when the read began, wherever it was made;
 //! - with the tier in process, those made by its own process; and those made elsewhere that had returned one second before.
 //!
-//! `HISTORY_SECONDS`, `HISTORY_PROCESSES` and `HISTORY_TASKS` make the run longer and wider, `HISTORY_SEED` replays its choices.
+//! `HISTORY_SECONDS`, `HISTORY_PROCESSES` and `HISTORY_TASKS` make the run longer and wider, `HISTORY_FAULTS=Kill,Partition` has
+//! only those happen, and `HISTORY_SEED` replays its choices.
 
 mod support;
 
@@ -29,7 +30,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use checker::{Due, Read, check};
-use fault::{FAULTS, Scene};
+use fault::{FAULTS, Fault, Scene};
 use record::{Kind, Record};
 use support::{Dice, Process, Proxy, RedisServer, dice, process};
 use truth::Truth;
@@ -41,14 +42,9 @@ struct Plan {
     at_least: Duration,
     processes: u64,
     tasks: u64,
-    faults: Faults,
+    /// Each of them, again and again.
+    faults: Vec<Fault>,
     forgetful: bool,
-}
-
-enum Faults {
-    None,
-    /// Each kind, again and again.
-    All,
 }
 
 /// What came of it.
@@ -75,7 +71,7 @@ fn no_read_in_any_process_is_older_than_what_was_due_whatever_happens() {
         at_least: Duration::from_secs(setting("HISTORY_SECONDS", 6)),
         processes: setting("HISTORY_PROCESSES", 3),
         tasks: setting("HISTORY_TASKS", 8),
-        faults: Faults::All,
+        faults: chosen_faults(),
         forgetful: false,
     });
     for (name, count) in &outcome.counts {
@@ -104,7 +100,7 @@ fn a_writer_that_forgets_to_invalidate_is_found() {
         at_least: Duration::from_secs(3),
         processes: 2,
         tasks: 4,
-        faults: Faults::None,
+        faults: Vec::new(),
         forgetful: true,
     });
     let told = outcome.violations.join("\n");
@@ -209,24 +205,20 @@ fn run(plan: &Plan) -> Outcome {
     let start = Instant::now();
     let mut outcome = Outcome::default();
     let mut dice = Dice(plan.seed);
+    let scene = Scene {
+        server: &server,
+        truth: &truth,
+        processes: &processes,
+        proxies: &proxies,
+    };
     while start.elapsed() < plan.at_least {
-        match plan.faults {
-            Faults::None => std::thread::sleep(plan.at_least),
-            Faults::All => {
-                let scene = Scene {
-                    server: &server,
-                    truth: &truth,
-                    processes: &processes,
-                    proxies: &proxies,
-                };
-                scene.inject_each(&mut dice);
-                for fault in FAULTS {
-                    *outcome
-                        .counts
-                        .entry(format!("fault: {fault:?}"))
-                        .or_default() += 1;
-                }
-            }
+        if plan.faults.is_empty() {
+            std::thread::sleep(plan.at_least);
+        }
+        scene.inject_each(&plan.faults, &mut dice);
+        for fault in &plan.faults {
+            let count = outcome.counts.entry(format!("fault: {fault:?}"));
+            *count.or_default() += 1;
         }
     }
     for process in &mut processes {
@@ -263,6 +255,18 @@ impl Outcome {
 fn setting(name: &str, default: u64) -> u64 {
     let given = std::env::var(name).ok();
     given.map_or(default, |given| given.parse().expect("a number"))
+}
+
+/// All kinds of faults, or those that are named.
+fn chosen_faults() -> Vec<Fault> {
+    let Ok(names) = std::env::var("HISTORY_FAULTS") else {
+        return FAULTS.to_vec();
+    };
+    let named = |name: &str| {
+        let fault = FAULTS.iter().find(|fault| format!("{fault:?}") == name);
+        *fault.unwrap_or_else(|| panic!("`{name}` is none of {FAULTS:?}"))
+    };
+    names.split(',').map(named).collect()
 }
 
 fn words<T: FromStr<Err: Debug>, const N: usize>(text: &str) -> [T; N] {

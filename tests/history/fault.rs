@@ -49,9 +49,9 @@ pub struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// Every fault once, in an order of the dice's choice.
-    pub fn inject_each(&self, dice: &mut Dice) {
-        let mut deck = FAULTS;
+    /// Each of these faults once, in an order of the dice's choice.
+    pub fn inject_each(&self, faults: &[Fault], dice: &mut Dice) {
+        let mut deck = faults.to_vec();
         for last in (1..deck.len()).rev() {
             deck.swap(last, dice.below(last as u64 + 1));
         }
