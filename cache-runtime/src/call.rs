@@ -20,7 +20,7 @@ use crate::inner::Inner;
 use crate::key::Key;
 use crate::lease::Permit;
 use crate::log;
-use crate::near::coherence::Teller;
+use crate::near::coherence::{MAX_LAG, Teller};
 use crate::outcome::Outcome;
 use crate::patience::Patience;
 use crate::policy::{Coalesce, Terms};
@@ -115,7 +115,10 @@ impl Call {
                 let seat = flights.lead(&self.key, type_id);
                 return self.take_off(seat, seen, stale).await;
             }
-            match (flights.join(&self.key, type_id, &seen, began), stale) {
+            match (
+                flights.join(&self.key, type_id, &seen, began, self.oldest(&seen)),
+                stale,
+            ) {
                 (Joined::Lead(seat), stale) => return self.take_off(seat, seen, stale).await,
                 // Somebody else is loading it anew.
                 (_, Some(stale)) => return self.stale(stale),
@@ -143,6 +146,13 @@ impl Call {
     fn goes_alone(&self, seen: &Seen) -> bool {
         let blind = self.cache.remote.is_some() && seen.remote.is_none();
         self.terms.coalesce == Coalesce::Off || (blind && !self.terms.near.allow())
+    }
+
+    /// How long ago a load may have begun that this call may share; `None`: any that its view allows.
+    fn oldest(&self, seen: &Seen) -> Option<Duration> {
+        // Redis has not told of what other processes invalidate, and the process alone cannot know it.
+        let blind = self.cache.remote.is_some() && seen.remote.is_none();
+        blind.then_some(MAX_LAG)
     }
 
     pub(crate) fn query(&self) -> Query<'_> {

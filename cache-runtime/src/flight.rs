@@ -14,10 +14,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::clock::{self, Instant};
 use crate::key::Key;
 use crate::key::pattern::Pattern;
 use crate::near::same_origin;
@@ -62,6 +64,7 @@ struct State {
 #[derive(Debug)]
 struct Departure {
     at: Ticket,
+    when: Instant,
     seen: Seen,
 }
 
@@ -103,6 +106,7 @@ impl Flights {
         type_id: TypeId,
         seen: &Seen,
         began: Ticket,
+        oldest: Option<Duration>,
     ) -> Joined {
         let mut shard = self.shard(key.as_str());
         match shard.entry(key.shared()) {
@@ -116,7 +120,7 @@ impl Flights {
                 if flight.type_id != type_id || !same_origin(flight.origin, key.origin()) {
                     return Joined::Apart;
                 }
-                if flight.admit(seen, began) {
+                if flight.admit(seen, began, oldest) {
                     return Joined::Follow(Follower::new(self, flight));
                 }
                 // The flight in the table is too old for us: it goes on for its followers, we are the one to join now.
@@ -177,13 +181,19 @@ impl Flight {
     }
 
     /// Counts the caller as a follower where the rules allow it.
-    fn admit(&self, seen: &Seen, began: Ticket) -> bool {
+    ///
+    /// `oldest` is how long ago it may have departed, for a caller whom nobody has told of what others invalidate.
+    fn admit(&self, seen: &Seen, began: Ticket, oldest: Option<Duration>) -> bool {
         let mut state = lock(&self.state);
         let admitted = match (&state.phase, &state.departure) {
             (Phase::Failed, _) => false,
             // Not departed: whatever it will load is younger than the caller.
             (_, None) => true,
-            (_, Some(departure)) => began < departure.at || departure.seen.covers(seen),
+            (_, Some(departure)) => {
+                let age = clock::now().saturating_duration_since(departure.when);
+                let too_old = oldest.is_some_and(|oldest| age >= oldest);
+                began < departure.at || (departure.seen.covers(seen) && !too_old)
+            }
         };
         if admitted {
             state.followers += 1;

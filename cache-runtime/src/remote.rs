@@ -131,30 +131,28 @@ impl Remote {
     }
 
     async fn keep_generations(&self, key: &Key, generations: &[Option<u64>], ttl: Duration) {
+        let mut forgotten = Forgotten {
+            near: &self.near,
+            groups: key.groups().collect(),
+        };
         let kept = self.store.keep_generations(key, generations, ttl).await;
-        let prolonged = self
-            .note(Doing::Writing, kept)
-            .unwrap_or_else(|_| key.groups().collect());
-        // The server has forgotten that we read them; what was read before must not rely on it.
-        for group in prolonged {
-            self.near.told_of_group(group);
+        if let Ok(prolonged) = self.note(Doing::Writing, kept) {
+            forgotten.groups = prolonged;
         }
     }
 
     /// Stores entries whatever was there; answers whether all could be.
     pub(crate) async fn put(self: &Arc<Self>, puts: &[Put<'_>]) -> Result<bool, Trouble> {
         self.ready().await?;
-        let stored = self.note(Doing::Writing, self.store.put(puts).await);
-        for (at, put) in puts.iter().enumerate() {
-            let stored = stored.as_ref().ok().and_then(|stored| stored.get(at));
-            // The server may have forgotten that we read them; what was read before must not rely on it.
-            if !matches!(stored, Some(Stored::Plainly | Stored::Not)) {
-                put.key
-                    .groups()
-                    .for_each(|group| self.near.told_of_group(group));
-            }
-        }
-        Ok(stored?.iter().all(|stored| *stored != Stored::Not))
+        let mut forgotten = Forgotten {
+            near: &self.near,
+            groups: puts.iter().flat_map(|put| put.key.groups()).collect(),
+        };
+        let stored = self.note(Doing::Writing, self.store.put(puts).await)?;
+        let prolonged = puts.iter().zip(&stored);
+        let prolonged = prolonged.filter(|(_, stored)| **stored == Stored::Prolonging);
+        forgotten.groups = prolonged.flat_map(|(put, _)| put.key.groups()).collect();
+        Ok(stored.iter().all(|stored| *stored != Stored::Not))
     }
 
     pub(crate) async fn look_up_many(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Read>, Trouble> {
@@ -300,6 +298,21 @@ impl Remote {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Groups whose generations we may have changed, so that the server has forgotten that we read them: what was read before must
+/// not rely on it. Dropped with a caller that gives up, it counts what was asked for as done.
+struct Forgotten<'a> {
+    near: &'a Near,
+    groups: Vec<&'a str>,
+}
+
+impl Drop for Forgotten<'_> {
+    fn drop(&mut self) {
+        for group in &self.groups {
+            self.near.told_of_group(group);
+        }
+    }
 }
 
 /// The one background attempt to find Redis again. However it ends, the breaker is not left half open.

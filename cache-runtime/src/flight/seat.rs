@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Departure, Flight, Flights, Phase, lock, remove};
+use crate::clock;
 use crate::lease::Permit;
 use crate::seen::Seen;
 use crate::value::Shared;
@@ -43,7 +44,11 @@ impl Seat {
     /// From here on only callers join who saw what the leader saw. To be called before the load begins, or a value is looked for.
     pub(crate) fn depart(&self, seen: Seen) {
         let at = self.flights.ticket();
-        lock(&self.flight.state).departure = Some(Departure { at, seen });
+        lock(&self.flight.state).departure = Some(Departure {
+            at,
+            when: clock::now(),
+            seen,
+        });
     }
 
     /// Puts down what a successor would need.

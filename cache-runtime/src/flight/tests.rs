@@ -48,7 +48,7 @@ impl Airport {
 
     fn join(&self, seen: &Seen, began: Ticket) -> Joined {
         self.flights
-            .join(&self.key, TypeId::of::<u64>(), seen, began)
+            .join(&self.key, TypeId::of::<u64>(), seen, began, None)
     }
 
     #[track_caller]
@@ -257,11 +257,15 @@ fn a_value_of_another_type_or_function_is_not_shared() {
         TypeId::of::<String>(),
         &airport.local(),
         began,
+        None,
     );
-    let other_function =
-        airport
-            .flights
-            .join(&stranger, TypeId::of::<u64>(), &airport.local(), began);
+    let other_function = airport.flights.join(
+        &stranger,
+        TypeId::of::<u64>(),
+        &airport.local(),
+        began,
+        None,
+    );
 
     assert!(matches!(other_type, Joined::Apart));
     assert!(matches!(other_function, Joined::Apart));
