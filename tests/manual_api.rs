@@ -532,3 +532,119 @@ async fn the_installed_cache_is_the_one_that_functions_use() {
     let again = cache_runtime::install(cache).unwrap_err();
     assert_eq!(again.kind(), ErrorKind::Installed);
 }
+
+// --- several at once ------------------------------------------------------------------------
+
+#[tokio::test]
+async fn several_keys_are_read_stored_and_deleted_like_one() {
+    let server = RedisServer::start();
+    let near = on(&server).await;
+    let asking = Cache::builder()
+        .redis_url(server.url())
+        .near(false)
+        .key_prefix("asking");
+    let asking = asking.open().await.unwrap();
+    let in_process = Cache::builder().open().await.unwrap();
+    for cache in [in_process, near, asking] {
+        let entries: Vec<(String, u64)> = (0..1_000).map(|n| (format!("n:{n}"), n)).collect();
+        cache.set_many(&entries, None).await.unwrap();
+        cache
+            .set("text", &"no number".to_owned(), None)
+            .await
+            .unwrap();
+
+        let keys = ["n:3", "absent", "n:1", "text", "n:3"];
+        let found = cache.get_many::<u64>(keys).await.unwrap();
+        assert_eq!(found, [Some(3), None, Some(1), None, Some(3)]);
+        let all = cache
+            .get_many::<u64>(entries.iter().map(|(key, _)| key))
+            .await
+            .unwrap();
+        assert_eq!(all, (0..1_000).map(Some).collect::<Vec<_>>());
+        assert_eq!(cache.get::<u64>("n:7").await.unwrap(), Some(7));
+
+        assert_eq!(
+            cache.delete_many(["n:3", "n:1", "absent"]).await.unwrap(),
+            2
+        );
+        assert_eq!(cache.get_many::<u64>(keys).await.unwrap(), [None; 5]);
+        cache.invalidate_prefix("n").await.unwrap();
+        assert_eq!(
+            cache.get_many::<u64>(["n:5", "n:6"]).await.unwrap(),
+            [None, None]
+        );
+
+        assert_eq!(cache.get_many::<u64>([""; 0]).await.unwrap(), []);
+        assert_eq!(cache.delete_many([""; 0]).await.unwrap(), 0);
+        cache.set_many::<&str, u64>(&[], None).await.unwrap();
+        for key in ["", "gen@n", "lease@{n}", "tag@n"] {
+            assert!(cache.get_many::<u64>(["n:1", key]).await.is_err(), "{key}");
+            assert!(
+                cache
+                    .set_many(&[("n:1", 1_u64), (key, 1)], None)
+                    .await
+                    .is_err(),
+                "{key}"
+            );
+            assert!(cache.delete_many(["n:1", key]).await.is_err(), "{key}");
+        }
+        assert_eq!(
+            cache.get::<u64>("n:1").await.unwrap(),
+            None,
+            "nothing was stored before the error"
+        );
+    }
+}
+
+#[tokio::test]
+async fn several_keys_cost_one_exchange() {
+    let server = RedisServer::start();
+    let cache = Cache::builder().redis_url(server.url()).near(false);
+    let cache = cache.open().await.unwrap();
+    let entries: Vec<(String, u64)> = (0..100).map(|n| (format!("n:{n}"), n)).collect();
+    let commands = |names: &[&str]| {
+        let stats = server.cli(&["INFO", "commandstats"]);
+        let calls = |name: &str| {
+            let line = stats
+                .lines()
+                .find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+            line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+        };
+        names.iter().map(|name| calls(name)).collect::<Vec<u64>>()
+    };
+    let names = ["mget", "evalsha", "unlink"];
+    let before = commands(&names);
+
+    cache.set_many(&entries, None).await.unwrap();
+    assert_eq!(commands(&names), [before[0], before[1] + 100, before[2]]);
+    let keys = entries.iter().map(|(key, _)| key);
+    cache.get_many::<u64>(keys.clone()).await.unwrap();
+    assert_eq!(
+        commands(&names),
+        [before[0] + 1, before[1] + 100, before[2]]
+    );
+    // The leases, and the entries, which are counted.
+    cache.delete_many(keys).await.unwrap();
+    assert_eq!(
+        commands(&names),
+        [before[0] + 1, before[1] + 100, before[2] + 2]
+    );
+}
+
+#[tokio::test]
+async fn several_that_are_stored_are_not_overwritten_by_loads_under_way() {
+    let server = RedisServer::start();
+    for cache in [Cache::builder().open().await.unwrap(), on(&server).await] {
+        let load = async || {
+            cache
+                .set_many(&[("key", 2_u64), ("other", 2)], None)
+                .await
+                .unwrap();
+            Ok::<_, Infallible>(1_u64)
+        };
+        let Ok(loaded) = cache.get_or_set("key", None, load).await;
+        assert_eq!(loaded, 1);
+        assert_eq!(cache.get::<u64>("key").await.unwrap(), Some(2));
+        cache.clear("*").await.unwrap();
+    }
+}
