@@ -53,6 +53,31 @@ async fn film_slowly(truth: &Truth, id: u64) -> u64 {
     version
 }
 
+/// Soon expired, and then returned while it is loaded anew.
+#[cached(
+    ttl = "1ms",
+    prefix = "film",
+    key = "{id}",
+    stale_while_revalidate = "1m"
+)]
+async fn film_even_if_expired(truth: &Truth, id: u64) -> u64 {
+    truth.version.load(Ordering::SeqCst)
+}
+
+/// The same, held.
+#[cached(
+    ttl = "1ms",
+    prefix = "film",
+    key = "{id}",
+    stale_while_revalidate = "1m"
+)]
+async fn film_even_if_expired_slowly(truth: &Truth, id: u64) -> u64 {
+    let version = truth.version.load(Ordering::SeqCst);
+    truth.reached.add_permits(1);
+    truth.open.acquire().await.unwrap().forget();
+    version
+}
+
 /// A cache behind a network with faults, and one that invalidates.
 struct Scene {
     server: RedisServer,
@@ -69,6 +94,7 @@ impl Scene {
         let open = async |url: String| {
             let builder = Cache::builder().redis_url(url);
             let builder = builder.response_timeout(response_timeout);
+            let builder = builder.fallback_ttl(MAX_LAG);
             builder.open().await.unwrap()
         };
         Self {
@@ -187,4 +213,25 @@ async fn nor_does_one_that_does_not_ask_redis_although_it_is_back() {
     assert_eq!(read, Ok(1), "it followed the load that is held");
     scene.truth.open.add_permits(1);
     assert_eq!(slow.await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_the_process_keeps_without_redis_is_not_returned_after_the_fallback_ttl_expired_or_not()
+ {
+    let scene = Scene::new(Duration::from_millis(100)).await;
+    scene.network.set(Fault::Refuse);
+    assert_eq!(scene.cache.health().await.mode, Mode::Fallback);
+    let read = || with_cache(scene.cache.clone(), film_even_if_expired(&scene.truth, 1));
+    assert_eq!(read().await, 0);
+    scene.change().await;
+    tokio::time::sleep(MAX_LAG).await;
+    let slow = tokio::spawn(with_cache(scene.cache.clone(), {
+        let truth = Arc::clone(&scene.truth);
+        async move { film_even_if_expired_slowly(&truth, 1).await }
+    }));
+    scene.truth.reached.acquire().await.unwrap().forget();
+    scene.truth.open.add_permits(1);
+
+    assert_eq!(read().await, 1);
+    assert_eq!(slow.await.unwrap(), 1);
 }

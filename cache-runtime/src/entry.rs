@@ -228,10 +228,17 @@ impl Query<'_> {
         let entry = self.near_entry(value, origin, view, life);
         let source = teller.map_or(Source::Untold, Source::Told);
         let near = &self.cache.near;
-        near.insert_unless_told(&self.key.shared(), Entry { source, ..entry }, view);
+        let kept_until = clock::after(entry.expires, self.terms.stale);
+        let entry = Entry {
+            source,
+            kept_until,
+            ..entry
+        };
+        near.insert_unless_told(&self.key.shared(), entry, view);
     }
 
-    /// A value as the in-process tier keeps it.
+    /// A value as the in-process tier keeps it without Redis: where there is one, expired or not, never for longer than the
+    /// fallback ttl, because others may invalidate and nobody tells.
     pub(crate) fn near_entry(
         self,
         value: &Shared,
@@ -239,6 +246,12 @@ impl Query<'_> {
         view: View,
         life: Duration,
     ) -> Entry {
+        let kept = life.saturating_add(self.terms.stale);
+        let kept = match &self.cache.remote {
+            Some(_) => kept.min(self.cache.config.fallback_ttl),
+            None => kept,
+        };
+        let now = clock::now();
         Entry {
             value: Arc::clone(value),
             type_id: (self.kind.type_id)(),
@@ -247,8 +260,8 @@ impl Query<'_> {
             epoch: view.epoch,
             places: Epochs::places(self.key.groups()),
             source: Source::Process,
-            expires: clock::after(clock::now(), life),
-            kept_until: clock::after(clock::now(), life.saturating_add(self.terms.stale)),
+            expires: clock::after(now, life),
+            kept_until: clock::after(now, kept),
             bytes: (self.kind.weigh)(value),
         }
     }

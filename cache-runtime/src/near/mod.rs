@@ -115,7 +115,8 @@ impl Near {
     pub(crate) fn get_stale(&self, key: &str, asker: Asker, window: Duration) -> Option<Entry> {
         let now = clock::now();
         let entry = self.standing(key, asker, now)?;
-        (now < clock::after(entry.expires, window)).then_some(entry)
+        let until = clock::after(entry.expires, window).min(entry.kept_until);
+        (now < until).then_some(entry)
     }
 
     fn standing(&self, key: &str, asker: Asker, now: Instant) -> Option<Entry> {
