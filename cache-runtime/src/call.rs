@@ -180,7 +180,8 @@ impl Call {
             let tells = seen_remote.teller.is_some();
             let token = remote::new_token();
             // From before the request, so that no fill between its answer and our waiting is missed.
-            let told = self.cache.near.told(&self.key);
+            let waits = self.terms.coalesce == Coalesce::Fleet;
+            let told = waits.then(|| self.cache.near.told(&self.key));
             // The flight stands until the answer: the body begins after it, so whoever asks meanwhile may come along,
             // also one that looked before the lease was there to be seen.
             match self.ask_leave(remote, &seen, token, overtaken).await {
@@ -193,14 +194,10 @@ impl Call {
                 Ok(Leave::Held(holder)) => {
                     let seen = seen.under(holder);
                     seat.depart(seen.clone());
-                    match (stale.take(), self.terms.coalesce) {
+                    match (stale.take(), told) {
                         (Some(stale), _) => return self.stale(stale),
-                        (None, Coalesce::Fleet) => {
-                            patience.wait(told, tells, remote.lease()).await;
-                        }
-                        (None, Coalesce::Process | Coalesce::Off) => {
-                            return self.lead(seat, seen, Permit::None);
-                        }
+                        (None, Some(told)) => patience.wait(told, tells, remote.lease()).await,
+                        (None, None) => return self.lead(seat, seen, Permit::None),
                     }
                 }
                 Ok(Leave::Changed) => {
