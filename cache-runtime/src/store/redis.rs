@@ -238,6 +238,16 @@ impl Store {
         for batch in names.chunks(BATCH) {
             commands.cmd("UNLINK").arg(batch).ignore();
         }
+        // `WAIT` asks for the writes of its own connection, and a deletion that found nothing is none: what another process has
+        // deleted a moment ago may not have come to the replicas.
+        let mark = key::lease_name("");
+        commands
+            .cmd("SET")
+            .arg(mark)
+            .arg("")
+            .arg("PX")
+            .arg(1_000)
+            .ignore();
         // Less than the deadline, so that an answer comes in any case.
         let patience = clock::millis(self.timeout * 3 / 4).max(1);
         commands.cmd("WAIT").arg(replicas).arg(patience);
