@@ -1,5 +1,6 @@
 //! Several entries by hand at once: one round trip, and the guarantees of a single one for each.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,9 +77,13 @@ impl Cache {
         keys: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<u64, Error> {
         let mut doomed = Vec::new();
+        let mut named = HashSet::new();
         for key in keys {
             let (key, counters) = self.inner().by_hand(key.as_ref())?;
-            doomed.push((key, counters));
+            // What is named twice was there once.
+            if named.insert(key.shared()) {
+                doomed.push((key, counters));
+            }
         }
         if !self.inner().is_enabled() || doomed.is_empty() {
             return Ok(0);
