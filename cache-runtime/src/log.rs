@@ -31,6 +31,13 @@ pub(crate) fn refused(trouble: &Trouble) {
     warn!(%trouble, "redis refuses, going on without it for this");
 }
 
+pub(crate) fn unconfirmed(confirmed: u32, wanted: u32) {
+    warn!(
+        confirmed,
+        wanted, "replicas have not confirmed an invalidation in time, a failover may forget it"
+    );
+}
+
 pub(crate) fn not_stored(type_name: &str, problem: &CodecError) {
     warn!(
         type_name,

@@ -39,8 +39,8 @@ pub(crate) struct Remote {
     lease: Duration,
     /// Leases on their way back.
     returning: Returning,
-    /// For each kind of operation, when it was last said that it is refused.
-    refused: [Mutex<Option<Instant>>; 3],
+    /// For each kind of operation, when it was last said that it is refused, or not confirmed.
+    refused: [Mutex<Option<Instant>>; 4],
 }
 
 /// What a server may allow while it refuses something else.
@@ -49,6 +49,8 @@ enum Doing {
     Reading,
     Writing,
     Deleting,
+    /// Having replicas confirm a deletion.
+    Confirming,
 }
 
 impl Remote {
@@ -179,8 +181,10 @@ impl Remote {
             self.ready().await?;
             let told = match self.durability {
                 Durability::Server => self.store.unlink(names).await.map(|()| None),
-                Durability::Replicas(count) => {
-                    self.store.unlink_on_replicas(names, count).await.map(Some)
+                Durability::Replicas(wanted) => {
+                    let told = self.store.unlink_on_replicas(names, wanted).await;
+                    told.inspect(|confirmed| self.note_replicas(*confirmed, wanted))
+                        .map(Some)
                 }
             };
             self.note(Doing::Deleting, told)
@@ -271,13 +275,21 @@ impl Remote {
         answer
     }
 
+    /// Lets it be known that an invalidation would not outlive a failover: who runs an annotated function is not told.
+    fn note_replicas(&self, confirmed: u32, wanted: u32) {
+        if confirmed < wanted && self.is_to_be_said(Doing::Confirming) {
+            log::unconfirmed(confirmed, wanted);
+        }
+    }
+
     /// Whether a refusal that comes now is the first in a while.
     fn is_to_be_said(&self, doing: Doing) -> bool {
-        let [reading, writing, deleting] = &self.refused;
+        let [reading, writing, deleting, confirming] = &self.refused;
         let mut said = lock(match doing {
             Doing::Reading => reading,
             Doing::Writing => writing,
             Doing::Deleting => deleting,
+            Doing::Confirming => confirming,
         });
         let now = clock::now();
         let recently =
