@@ -568,6 +568,8 @@ async fn several_keys_are_read_stored_and_deleted_like_one() {
             2
         );
         assert_eq!(cache.get_many::<u64>(keys).await.unwrap(), [None; 5]);
+        let twice = cache.delete_many(["n:4", "n:4"]).await.unwrap();
+        assert_eq!(twice, 1, "what is named twice was there once");
         cache.invalidate_prefix("n").await.unwrap();
         assert_eq!(
             cache.get_many::<u64>(["n:5", "n:6"]).await.unwrap(),

@@ -5,7 +5,8 @@ mod support;
 use std::time::Duration;
 
 use cache_runtime::{Cache, CacheBuilder, Durability, ErrorKind, Invalidated, Mode, Reach};
-use support::{RedisServer, wait_until_async};
+use support::{Log, RedisServer, wait_until_async};
+use tracing::Level;
 
 fn at(server: &RedisServer) -> CacheBuilder {
     Cache::builder()
@@ -196,4 +197,19 @@ async fn replicas_that_are_missing_or_silent_leave_it_unconfirmed_and_hold_nobod
         (false, Reach::Redis, 0)
     );
     replica.resume();
+}
+
+#[tokio::test]
+async fn that_replicas_have_not_confirmed_it_is_said_once_in_a_while() {
+    let (log, _guard) = Log::of_this_thread();
+    let server = RedisServer::start();
+    let cache = at(&server)
+        .durability(Durability::Replicas(1))
+        .open()
+        .await
+        .unwrap();
+    for _ in 0..3 {
+        both(&cache).await;
+    }
+    log.only(Level::WARN, "replicas have not confirmed an invalidation");
 }
