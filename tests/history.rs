@@ -125,7 +125,7 @@ fn a_read_that_is_too_old_or_too_new_is_found() {
             newest,
         })
     };
-    for kind in [Kind::Near, Kind::Fleet, Kind::Stale] {
+    for kind in [Kind::Near, Kind::Fleet, Kind::Stale, Kind::Behind] {
         assert_eq!(read(kind, (5, 7, 5), 5, 8), Ok(()), "lag is allowed");
         read(kind, (5, 5, 0), 4, 8).expect_err("its own process knew better");
         read(kind, (0, 5, 5), 4, 8).expect_err("others had known for long");

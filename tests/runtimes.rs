@@ -380,6 +380,20 @@ async fn annotated_of_several(id: u64, name: String, list: Vec<u64>) -> Result<S
     Ok(format!("{name} {list:?}"))
 }
 
+#[cached(ttl = 300, prefix = "sized", stale_while_revalidate = "1m")]
+async fn annotated_to_run_behind(id: u64) -> u64 {
+    let local = [id; 512];
+    tokio::task::yield_now().await;
+    black_box(&local)[3]
+}
+
+#[cached(ttl = 300, prefix = "sized", stale_if_error = "1m")]
+async fn annotated_to_be_replaced(id: u64) -> Result<u64, u64> {
+    let local = [id; 512];
+    tokio::task::yield_now().await;
+    Ok(black_box(&local)[3])
+}
+
 #[test]
 fn a_cached_functions_future_is_at_most_512_bytes_larger_than_its_bodys() {
     let small = (size_of_val(&plain(1)), size_of_val(&annotated(1)));
@@ -388,7 +402,12 @@ fn a_cached_functions_future_is_at_most_512_bytes_larger_than_its_bodys() {
         size_of_val(&annotated_of_several(1, String::new(), Vec::new())),
     );
 
-    for (plain, annotated) in [small, several] {
+    let replaced = (small.0, size_of_val(&annotated_to_be_replaced(1)));
+    // It is boxed.
+    let behind = size_of_val(&annotated_to_run_behind(1));
+    assert!(behind <= 512, "{behind} bytes");
+
+    for (plain, annotated) in [small, several, replaced] {
         assert!(plain > 4_096, "the local is held across the await: {plain}");
         assert!(annotated <= plain + 512, "{annotated} and {plain} bytes");
     }

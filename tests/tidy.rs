@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
         "duration",
         "error",
         "invalidated",
+        "limit",
         "location",
         "mode",
         "patience",

@@ -89,6 +89,11 @@ pub(crate) struct CachedArgs {
     pub(crate) near_ttl: Slot<Duration>,
     pub(crate) coalesce: Slot<Coalesce>,
     pub(crate) stale_while_revalidate: Slot<Duration>,
+    pub(crate) stale_if_error: Slot<Duration>,
+    pub(crate) early_refresh: Slot<bool>,
+    pub(crate) load_timeout: Slot<Duration>,
+    pub(crate) max_loads: Slot<usize>,
+    pub(crate) background: Slot<bool>,
     pub(crate) runtime: Slot<Path>,
 }
 
@@ -104,6 +109,11 @@ impl Options for CachedArgs {
         "near_ttl",
         "coalesce",
         "stale_while_revalidate",
+        "stale_if_error",
+        "early_refresh",
+        "load_timeout",
+        "max_loads",
+        "background",
         "crate",
     ];
 
@@ -114,13 +124,23 @@ impl Options for CachedArgs {
             "key" => assign(&mut self.key, name, input),
             "skip" => list(&mut self.skip, name, input),
             "tags" => assign(&mut self.tags, name, input),
-            "near" => assign_with(&mut self.near, name, input, options::near),
+            "near" => assign_flag(&mut self.near, name, input),
             "near_ttl" => assign_with(&mut self.near_ttl, name, input, options::near_ttl),
             "coalesce" => assign(&mut self.coalesce, name, input),
             "stale_while_revalidate" => {
                 let window = &mut self.stale_while_revalidate;
                 assign_with(window, name, input, options::stale_while_revalidate)
             }
+            "stale_if_error" => {
+                let window = &mut self.stale_if_error;
+                assign_with(window, name, input, options::stale_if_error)
+            }
+            "early_refresh" => assign_flag(&mut self.early_refresh, name, input),
+            "load_timeout" => {
+                assign_with(&mut self.load_timeout, name, input, options::load_timeout)
+            }
+            "max_loads" => assign_with(&mut self.max_loads, name, input, options::max_loads),
+            "background" => assign_flag(&mut self.background, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
             _ => return None,
         })
@@ -167,6 +187,11 @@ impl Options for InvalidateArgs {
 /// `name = value`.
 fn assign<T: Parse>(slot: &mut Slot<T>, name: &Ident, input: ParseStream<'_>) -> Result<()> {
     assign_with(slot, name, input, T::parse)
+}
+
+/// `name = true`.
+fn assign_flag(slot: &mut Slot<bool>, name: &Ident, input: ParseStream<'_>) -> Result<()> {
+    assign_with(slot, name, input, |input| options::flag(input, name))
 }
 
 fn assign_with<T>(

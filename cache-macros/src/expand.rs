@@ -8,7 +8,7 @@
 use crate::args::Given;
 use crate::arguments::{Argument, Binding};
 use crate::function::Boxed;
-use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Policy, Target};
+use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Policy, Run, Target};
 use crate::options::{Coalesce, Ttl, When};
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
@@ -39,6 +39,11 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
     let computed_ttl = with_computed_ttl(&policy, place);
     let body = frame.body();
     let load = frame.pinned_load();
+    let run = match policy.run {
+        Run::Here => quote_spanned!(place=> call.run(#load)),
+        Run::OrStale => quote_spanned!(place=> call.run_or_stale(#load)),
+        Run::Owned => quote_spanned!(place=> call.run_owned(load)),
+    };
     frame.with_block(quote_spanned! {place=>
         let call = {
             use #private::{self, ViaResult as _, ViaValue as _};
@@ -56,7 +61,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         #tags
         #computed_ttl
         let load = #body;
-        call.run(#load).await
+        #run.await
     })
 }
 
@@ -80,7 +85,16 @@ fn links(policy: &Policy) -> TokenStream {
     let coalesce = coalesce.map(|whose| quote!(.coalesce(__private::Coalesce::#whose)));
     let window = policy.stale_while_revalidate.map(ms);
     let window = window.map(|window| quote!(.stale_while_revalidate_ms(#window)));
-    quote!(#(#prefix)* #(#ttl)* #near #near_ttl #coalesce #window)
+    let if_error = policy.stale_if_error.map(ms);
+    let if_error = if_error.map(|window| quote!(.stale_if_error_ms(#window)));
+    let early = policy.early_refresh.then(|| quote!(.early_refresh(true)));
+    let timeout = policy.load_timeout.map(ms);
+    let timeout = timeout.map(|timeout| quote!(.load_timeout_ms(#timeout)));
+    let max_loads = policy.max_loads.map(Literal::usize_unsuffixed);
+    let max_loads = max_loads.map(|loads| quote!(.max_loads(#loads)));
+    quote!(
+        #(#prefix)* #(#ttl)* #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
+    )
 }
 
 /// `.tagging("genre:{genre}")`: enough to tell, at a hit, that an entry was kept under these tags.

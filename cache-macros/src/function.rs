@@ -2,10 +2,11 @@
 //! half-typed code keeps its completions and its own errors.
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::parse::{ParseStream, Parser};
 use syn::{
-    Attribute, Error, GenericArgument, Path, PathArguments, Result, ReturnType, Signature, Token,
-    Type, TypeParamBound, Visibility, parse_quote_spanned,
+    Attribute, Error, GenericArgument, GenericParam, Path, PathArguments, Result, ReturnType,
+    Signature, Token, Type, TypeParamBound, Visibility, parse_quote_spanned,
 };
 
 /// A function as it was written.
@@ -73,9 +74,55 @@ impl Function {
         }
     }
 
+    /// What of the signature a caller may have lent, as it was written, as far as is seen without knowing types. A type
+    /// parameter may stand for something borrowed.
+    pub(crate) fn borrowed(&self) -> Option<String> {
+        let signature = &self.signature;
+        let generics = signature.generics.params.iter();
+        let generics = generics.filter(|parameter| !matches!(parameter, GenericParam::Const(_)));
+        let returned = match &signature.output {
+            ReturnType::Type(_, returned) => Some(returned.to_token_stream()),
+            ReturnType::Default => None,
+        };
+        let mut inputs = signature.inputs.iter().map(ToTokens::to_token_stream);
+        inputs
+            .find(|input| lends(input.clone()))
+            .or_else(|| generics.map(ToTokens::to_token_stream).next())
+            .or_else(|| returned.filter(|returned| lends(returned.clone())))
+            .map(spell)
+    }
+
     pub(crate) fn is_async(&self) -> bool {
         self.signature.asyncness.is_some() || self.body.boxed.is_some()
     }
+}
+
+/// Whether a reference, a lifetime but `'static`, or an `impl` stands in it.
+fn lends(tokens: TokenStream) -> bool {
+    let mut tokens = tokens.into_iter().peekable();
+    while let Some(token) = tokens.next() {
+        let lends = match token {
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => {
+                !matches!(tokens.peek(), Some(TokenTree::Ident(name)) if name == "static")
+            }
+            TokenTree::Punct(punct) if punct.as_char() == '&' => {
+                // `&'static` lends nothing.
+                let mut rest = tokens.clone();
+                let quote =
+                    matches!(rest.next(), Some(TokenTree::Punct(next)) if next.as_char() == '\'');
+                let forever =
+                    matches!(rest.next(), Some(TokenTree::Ident(name)) if name == "static");
+                !(quote && forever)
+            }
+            TokenTree::Ident(word) => word == "impl",
+            TokenTree::Group(group) => lends(group.stream()),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        };
+        if lends {
+            return true;
+        }
+    }
+    false
 }
 
 /// The braces and what they hold, without the invisible group that a `macro_rules!` variable puts around them.
@@ -174,4 +221,19 @@ fn generics<'a>(
         PathArguments::AngleBracketed(arguments) => Some(arguments.args.iter()),
         _ => None,
     }
+}
+
+/// A type or an argument as people write it.
+pub(crate) fn spell(tokens: impl ToTokens) -> String {
+    let tokens = tokens.to_token_stream().to_string();
+    [
+        (" :: ", "::"),
+        (" < ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        (" : ", ": "),
+        ("& ", "&"),
+    ]
+    .into_iter()
+    .fold(tokens, |text, (spaced, tight)| text.replace(spaced, tight))
 }

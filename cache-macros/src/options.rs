@@ -7,7 +7,7 @@ use crate::template::{Role, Template, forbidden};
 use std::time::Duration;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, Lit, LitInt, LitStr, Result};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Result};
 
 /// As many levels as the runtime can invalidate by.
 const MAX_LEVELS: usize = 16;
@@ -43,6 +43,18 @@ pub(crate) fn near_ttl(input: ParseStream<'_>) -> Result<Duration> {
 pub(crate) fn stale_while_revalidate(input: ParseStream<'_>) -> Result<Duration> {
     const ZERO: &str = "would return nothing stale; remove it or give a positive duration";
     written_out(input, "stale_while_revalidate", ZERO)
+}
+
+/// For how long after its ttl an entry is answered where no other can be loaded.
+pub(crate) fn stale_if_error(input: ParseStream<'_>) -> Result<Duration> {
+    const ZERO: &str = "would return nothing stale; remove it or give a positive duration";
+    written_out(input, "stale_if_error", ZERO)
+}
+
+/// How long a load is waited for.
+pub(crate) fn load_timeout(input: ParseStream<'_>) -> Result<Duration> {
+    const ZERO: &str = "would wait for no load; give a positive duration, or write `stale_while_revalidate` to return the expired value at once";
+    written_out(input, "load_timeout", ZERO)
 }
 
 /// A duration that is no expression, the value of the option `name`.
@@ -265,18 +277,39 @@ fn one_of<T: Copy>(literal: &LitStr, words: [(&str, T); 3], problem: &str) -> Re
     ))
 }
 
-/// Whether entries are kept in the process, in front of Redis.
-pub(crate) fn near(input: ParseStream<'_>) -> Result<bool> {
+/// `true` or `false`, the value of the option `name`.
+pub(crate) fn flag(input: ParseStream<'_>, name: &Ident) -> Result<bool> {
     match bare(input.parse()?) {
         Expr::Lit(ExprLit {
             lit: Lit::Bool(literal),
             ..
         }) => Ok(literal.value),
-        other => Err(Error::new_spanned(
-            other,
-            "`near` takes `true` or `false`; write `near = false`",
-        )),
+        other => {
+            let usual = name == "early_refresh";
+            let message = format!("`{name}` takes `true` or `false`; write `{name} = {usual}`");
+            Err(Error::new_spanned(other, message))
+        }
     }
+}
+
+// --- numbers --------------------------------------------------------------------------------
+
+/// How many bodies of a function run at once.
+pub(crate) fn max_loads(input: ParseStream<'_>) -> Result<usize> {
+    let value = bare(input.parse()?);
+    let number = match &value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) => number.base10_parse::<u32>().ok(),
+        _ => None,
+    };
+    let message = match number {
+        Some(0) => "`max_loads = 0` would never run the body; give at least 1, or remove it",
+        Some(loads) => return Ok(loads as usize),
+        None => "`max_loads` takes a whole number; write `max_loads = 8`",
+    };
+    Err(Error::new_spanned(value, message))
 }
 
 // --- literals -------------------------------------------------------------------------------

@@ -141,6 +141,35 @@ fn a_policy_says_what_was_written() {
 }
 
 #[test]
+fn a_body_that_borrows_nothing_may_run_in_a_task_of_its_own() {
+    let options = r#"stale_while_revalidate = "1m", stale_if_error = "1h", early_refresh = true, load_timeout = "500ms", max_loads = 8"#;
+    check("owned", cached(options, PLAIN));
+}
+
+#[test]
+fn a_body_that_borrows_something_is_run_by_its_caller() {
+    let options = r#"stale_while_revalidate = "1m", stale_if_error = "1h""#;
+    let borrows = |item: &str| {
+        let text = cached(options, item).to_string();
+        assert!(text.contains("run_or_stale"), "{text}");
+    };
+    borrows("async fn row(db: &Db) -> Row { db.row().await }");
+    borrows("async fn row(db: Db<'_>) -> Row { db.row().await }");
+    borrows("async fn row(&self) -> Row { self.row().await }");
+    borrows("async fn row<D: Db>(db: D) -> Row { db.row().await }");
+    borrows("async fn row(db: impl Db) -> Row { db.row().await }");
+    borrows("async fn row() -> Result<Row, Error<'a>> { row().await }");
+    for owns in [
+        "async fn row(db: Arc<Db>, name: &'static str) -> Row { db.row().await }",
+        "async fn row(self: Arc<Self>, flags: Flags<'static>) -> Row { self.row().await }",
+        "async fn row<const N: usize>(id: [u8; N], mark: char) -> Row { row('a').await }",
+    ] {
+        let text = cached(options, owns).to_string();
+        assert!(text.contains("run_owned"), "{text}");
+    }
+}
+
+#[test]
 fn near_false_is_one_link() {
     let text = cached("near = false", PLAIN).to_string();
 

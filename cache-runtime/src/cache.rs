@@ -105,7 +105,7 @@ impl Cache {
         match query.look_up().await {
             Found::Value(value) => Ok(value::take(&value)),
             // By hand there is no window in which an expired value is returned.
-            Found::Stale(_, seen) | Found::Nothing(seen) => {
+            Found::Aged(_, seen) | Found::Nothing(seen) => {
                 counters.misses.one();
                 if self.inner.remote.is_some() && seen.remote.is_none() {
                     Inner::failed(&Trouble::Open)?;
@@ -168,6 +168,7 @@ impl Cache {
                 ttl: Ttl::Fixed(ttl),
                 terms: self.inner.terms_by_hand(),
                 counters,
+                limit: None,
             }),
             _ => return load().await,
         };

@@ -8,27 +8,28 @@
 //! *Has somebody just finished?* Between our look-up and our taking the lead the last leader may have filled and left;
 //! so the lease is only granted while the entry is the one that was seen, and the near tier is asked again.
 
-use std::future::Future;
-use std::pin::Pin;
+mod fill;
+mod load;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{self, Instant};
-use crate::entry::{self, Found, Parcel, Query};
-use crate::flight::{Cabin, Joined, Landing, Seat};
+use crate::entry::{Aged, Found, Query};
+use crate::flight::{Cabin, Follower, Joined, Landing, Seat};
 use crate::inner::Inner;
 use crate::key::Key;
 use crate::lease::Permit;
+use crate::limit::Limit;
 use crate::log;
-use crate::near::coherence::{MAX_LAG, Teller};
-use crate::outcome::Outcome;
+use crate::near::coherence::MAX_LAG;
 use crate::patience::Patience;
-use crate::policy::{Coalesce, Terms};
+use crate::policy::{Age, Coalesce, Terms};
 use crate::remote::{self, Leave, Remote};
 use crate::seen::Seen;
 use crate::stats::Counters;
-use crate::store::{Filled, Trouble};
-use crate::value::{Hands, Kind, Shared};
+use crate::store::Trouble;
+use crate::value::{Kind, Shared};
 
 /// Times a call goes back because the load it followed failed, before it loads for itself whatever others do.
 const MAX_FAILED_FLIGHTS: usize = 2;
@@ -44,6 +45,8 @@ pub(crate) struct Call {
     pub(crate) ttl: Ttl,
     pub(crate) terms: Terms,
     pub(crate) counters: Arc<Counters>,
+    /// How many bodies of this function may run at once.
+    pub(crate) limit: Option<Arc<Limit>>,
 }
 
 /// How long the entry lives.
@@ -59,86 +62,96 @@ pub(crate) enum Ttl {
 enum Turn {
     /// Return this value.
     Found(Shared),
-    /// Load, for everybody who asks meanwhile.
-    Lead(Seat),
-    /// Load for oneself.
-    Alone,
+    Load(Load),
+}
+
+/// A load that is to be done.
+struct Load {
+    /// `None`: for oneself, and stored nowhere. Else for everybody who asks meanwhile.
+    seat: Option<Seat>,
+    /// What may be returned instead, under conditions.
+    aged: Option<Aged>,
+    /// Whether it is Redis that failed, so that nobody knows what there would have been.
+    failed: bool,
 }
 
 impl Call {
-    /// Runs the call: returns a cached value, or what `load` returns.
-    pub(crate) async fn run<O: Outcome, F>(
-        self: Box<Self>,
-        hands: Hands<O::Value>,
-        load: Pin<&mut F>,
-    ) -> O::Returned
-    where
-        F: Future<Output = O::Returned>,
-    {
-        // Boxed, so that a cached function's future is hardly larger than its body's.
-        let mut seat = match Box::pin(self.turn()).await {
-            Turn::Found(value) => match (hands.take)(&value) {
-                Some(value) => return O::join(value),
-                None => return load.await,
-            },
-            Turn::Alone => return load.await,
-            Turn::Lead(seat) => seat,
-        };
-        let began = clock::now();
-        // What was returned must not live across the fill: an error that is not `Send` would make the future so.
-        let loaded = match O::split(load.await) {
-            Ok(loaded) => loaded,
-            Err(returned) => {
-                seat.fail();
-                return returned;
-            }
-        };
-        let value = (hands.share)(&loaded);
-        seat.land(Arc::clone(&value));
-        Box::pin(self.fill(seat, value, began)).await;
-        O::join(loaded)
-    }
-
     /// Finds the value, somebody who is loading it, or the seat of the one who loads.
     async fn turn(&self) -> Turn {
         let flights = &self.cache.flights;
-        let mut failed = 0;
-        while failed < MAX_FAILED_FLIGHTS {
+        let mut failures = 0;
+        let mut failed = false;
+        while failures < MAX_FAILED_FLIGHTS {
             let began = flights.ticket();
-            let (stale, seen) = match self.query().fetch().await {
+            let (aged, seen) = match self.query().fetch().await {
                 Found::Value(value) => return Turn::Found(value),
-                Found::Stale(value, seen) => (Some(value), seen),
+                Found::Aged(aged, seen) => (Some(aged), seen),
                 Found::Nothing(seen) => (None, seen),
+            };
+            failed = seen.failed;
+            let mut aged = match aged {
+                // What was loaded a moment ago failed.
+                Some(aged) if failures > 0 && self.terms.return_on_error(aged.age) => {
+                    return self.aged(aged);
+                }
+                aged => aged,
             };
             let type_id = (self.kind.type_id)();
             if self.goes_alone(&seen) {
                 let seat = flights.lead(&self.key, type_id);
-                return self.take_off(seat, seen, stale).await;
+                return self.take_off(seat, seen, aged).await;
             }
-            match (
-                flights.join(&self.key, type_id, &seen, began, self.oldest(&seen)),
-                stale,
-            ) {
-                (Joined::Lead(seat), stale) => return self.take_off(seat, seen, stale).await,
-                // Somebody else is loading it anew.
-                (_, Some(stale)) => return self.stale(stale),
-                (Joined::Follow(follower), None) => match follower.landing().await {
-                    Landing::Landed(value) => {
-                        self.counters.coalesced.one();
+            let oldest = self.oldest(&seen);
+            let follower = match flights.join(&self.key, type_id, &seen, began, oldest) {
+                Joined::Lead(seat) => return self.take_off(seat, seen, aged).await,
+                Joined::Follow(follower) => Some(follower),
+                Joined::Apart => None,
+            };
+            // Somebody else is loading it anew.
+            if let Some(aged) = aged.take_if(|aged| self.terms.return_while_loading(aged.age)) {
+                return self.aged(aged);
+            }
+            let Some(follower) = follower else {
+                break;
+            };
+            match self.follow(follower, aged.as_ref()).await {
+                Some(Landing::Landed(value)) => {
+                    self.counters.coalesced.one();
+                    return Turn::Found(value);
+                }
+                Some(Landing::TakenOver(seat)) if seat.is_prepared() => {
+                    return self.load(seat, aged, failed);
+                }
+                Some(Landing::TakenOver(seat)) => return self.take_off(seat, seen, aged).await,
+                Some(Landing::Failed) => failures += 1,
+                // It takes too long.
+                None => {
+                    if let Some(value) = self.instead().await {
                         return Turn::Found(value);
                     }
-                    Landing::TakenOver(seat) if seat.is_prepared() => {
-                        return self.counted_lead(seat);
-                    }
-                    Landing::TakenOver(seat) => return self.take_off(seat, seen, None).await,
-                    Landing::Failed => failed += 1,
-                },
-                (Joined::Apart, None) => break,
+                }
             }
         }
-        self.counters.misses.one();
-        self.counters.loads.one();
-        Turn::Alone
+        Turn::Load(Load {
+            seat: None,
+            aged: None,
+            failed,
+        })
+    }
+
+    /// Waits for the flight: `None` where it takes longer than one waits who has something else to return.
+    async fn follow(&self, follower: Follower, aged: Option<&Aged>) -> Option<Landing> {
+        match self.patience(aged) {
+            Some(limit) => clock::within(limit, follower.landing()).await,
+            None => Some(follower.landing().await),
+        }
+    }
+
+    /// How long a load is waited for before an expired value is returned; `None`: to its end.
+    fn patience(&self, aged: Option<&Aged>) -> Option<Duration> {
+        let limit = self.terms.load_timeout?;
+        let returnable = aged.is_some_and(|aged| self.terms.return_on_error(aged.age));
+        returnable.then_some(limit)
     }
 
     /// Whether nobody's load may be shared: because that is asked for; or because Redis did not answer, and so cannot have
@@ -165,17 +178,18 @@ impl Call {
         }
     }
 
-    /// From the lead to the leave to fill. `stale` is what may be returned where another process is loading.
-    async fn take_off(&self, mut seat: Seat, mut seen: Seen, mut stale: Option<Shared>) -> Turn {
+    /// From the lead to the leave to fill. `aged` is what may be returned where another process is loading.
+    async fn take_off(&self, mut seat: Seat, mut seen: Seen, mut aged: Option<Aged>) -> Turn {
         let mut patience = Patience::new();
+        let began = clock::now();
         let mut changes = 0;
         while changes < MAX_CHANGES {
             let (Some(remote), Some(seen_remote)) = (&self.cache.remote, &mut seen.remote) else {
-                return self.take_off_locally(seat, seen);
+                return self.take_off_locally(seat, seen, aged);
             };
             let overtaken = seen_remote.overtaken();
             if let Err(trouble) = remote.renew(&self.key, seen_remote, self.kept()).await {
-                return self.take_off_without_redis(seat, seen, &trouble);
+                return self.take_off_without_redis(seat, seen, aged, &trouble);
             }
             let tells = seen_remote.teller.is_some();
             let token = remote::new_token();
@@ -189,40 +203,77 @@ impl Call {
                     lease.keep_alive();
                     let seen = seen.under(token);
                     seat.depart(seen.clone());
-                    return self.lead(seat, seen, Permit::Leased(lease));
+                    return self.lead(seat, seen, aged, Permit::Leased(lease));
                 }
                 Ok(Leave::Held(holder)) => {
                     let seen = seen.under(holder);
                     seat.depart(seen.clone());
-                    match (stale.take(), told) {
-                        (Some(stale), _) => return self.stale(stale),
-                        (None, Some(told)) => patience.wait(told, tells, remote.lease()).await,
-                        (None, None) => return self.lead(seat, seen, Permit::None),
+                    if let Some(aged) = aged.take_if(|aged| self.is_waited_enough(aged, began)) {
+                        return self.aged(aged);
+                    }
+                    match told {
+                        Some(told) => {
+                            let limit = self.patience(aged.as_ref());
+                            let longest = limit.unwrap_or(Duration::MAX).min(remote.lease());
+                            patience.wait(told, tells, longest).await;
+                        }
+                        None => return self.lead(seat, seen, aged, Permit::None),
                     }
                 }
                 Ok(Leave::Changed) => {
                     changes += 1;
                     seat.depart(seen.clone());
                 }
-                Err(trouble) => return self.take_off_without_redis(seat, seen, &trouble),
+                Err(trouble) => return self.take_off_without_redis(seat, seen, aged, &trouble),
             }
             // Departed before this look: whoever comes later may only share what it finds if he saw what we saw.
-            (stale, seen) = match self.query().fetch().await {
+            (aged, seen) = match self.query().fetch().await {
                 Found::Value(value) => {
                     seat.land(Arc::clone(&value));
                     return Turn::Found(value);
                 }
-                Found::Stale(value, again) => (Some(value), again),
+                Found::Aged(aged, again) => (Some(aged), again),
                 Found::Nothing(again) => (None, again),
             };
         }
-        self.lead(seat, seen, Permit::None)
+        self.lead(seat, seen, aged, Permit::None)
     }
 
-    /// An expired value, while somebody loads a new one.
-    fn stale(&self, value: Shared) -> Turn {
-        self.counters.stale_served.one();
-        Turn::Found(value)
+    /// Whether to return a value, found a moment ago, rather than to wait for the one that another process has been asked
+    /// for since.
+    fn is_waited_enough(&self, aged: &Aged, since: Instant) -> bool {
+        let waited = clock::now().saturating_duration_since(since);
+        self.terms.return_while_loading(aged.age)
+            || self
+                .patience(Some(aged))
+                .is_some_and(|limit| waited >= limit)
+    }
+
+    /// A value that calls for another one, which somebody loads.
+    fn aged(&self, aged: Aged) -> Turn {
+        self.count(aged.age);
+        Turn::Found(aged.value)
+    }
+
+    fn count(&self, age: Age) {
+        match age {
+            Age::Early => self.counters.store_hits.one(),
+            Age::Expired(_) => self.counters.stale_served.one(),
+        }
+    }
+
+    /// What may be returned instead of what cannot be loaded, or takes too long: looked for anew, because it may have been
+    /// invalidated since it was found.
+    async fn instead(&self) -> Option<Shared> {
+        match self.query().fetch().await {
+            Found::Value(value) => Some(value),
+            Found::Aged(aged, _) if self.terms.return_on_error(aged.age) => {
+                self.count(aged.age);
+                log::stale(self.key.as_str());
+                Some(aged.value)
+            }
+            Found::Aged(..) | Found::Nothing(_) => None,
+        }
     }
 
     async fn ask_leave(
@@ -238,117 +289,49 @@ impl Call {
             .await
     }
 
-    fn take_off_without_redis(&self, seat: Seat, mut seen: Seen, trouble: &Trouble) -> Turn {
+    fn take_off_without_redis(
+        &self,
+        seat: Seat,
+        mut seen: Seen,
+        aged: Option<Aged>,
+        trouble: &Trouble,
+    ) -> Turn {
         // Whether the lease was granted is not known, so nobody may take it for the sign of a load that nothing has overtaken.
         seen.remote = None;
         if *trouble != Trouble::Open {
             self.counters.errors.one();
         }
-        self.take_off_locally(seat, seen)
+        self.take_off_locally(seat, seen, aged)
     }
 
-    fn take_off_locally(&self, mut seat: Seat, seen: Seen) -> Turn {
+    fn take_off_locally(&self, mut seat: Seat, seen: Seen, aged: Option<Aged>) -> Turn {
         seat.depart(seen.clone());
         // Whoever led before us may have filled since we looked.
         if let Some(value) = self.query().near() {
             seat.land(Arc::clone(&value));
             return Turn::Found(value);
         }
-        self.lead(seat, seen, Permit::Local)
+        self.lead(seat, seen, aged, Permit::Local)
     }
 
-    fn lead(&self, mut seat: Seat, seen: Seen, permit: Permit) -> Turn {
+    fn lead(&self, mut seat: Seat, seen: Seen, aged: Option<Aged>, permit: Permit) -> Turn {
+        let failed = seen.failed;
         seat.prepare(Cabin { seen, permit });
-        self.counted_lead(seat)
+        self.load(seat, aged, failed)
     }
 
-    fn counted_lead(&self, seat: Seat) -> Turn {
-        self.counters.misses.one();
-        self.counters.loads.one();
-        Turn::Lead(seat)
+    fn load(&self, seat: Seat, aged: Option<Aged>, failed: bool) -> Turn {
+        Turn::Load(Load {
+            seat: Some(seat),
+            aged,
+            failed,
+        })
     }
 
     /// How long the entry is to be there, the time included in which it has expired.
     fn kept(&self) -> Duration {
         let left = self.ttl.left(clock::now());
-        left.saturating_add(self.terms.stale)
-    }
-
-    /// Stores what was loaded, where the leader's permit allows it.
-    async fn fill(&self, mut seat: Seat, value: Shared, began: Instant) {
-        let now = clock::now();
-        let ttl = self.ttl.left(now);
-        let Some(Cabin { seen, permit }) = seat.take_cabin() else {
-            return;
-        };
-        if ttl.is_zero() {
-            return;
-        }
-        match permit {
-            Permit::None => {}
-            Permit::Local => self.keep(&seat, &seen, &value, ttl),
-            Permit::Leased(lease) => {
-                let Some(remote) = &self.cache.remote else {
-                    return;
-                };
-                let parcel = Parcel {
-                    key: &self.key,
-                    kind: self.kind,
-                    value: &value,
-                    ttl,
-                    took: now.saturating_duration_since(began),
-                };
-                let packed = entry::generations(&seen).map(|seen| parcel.pack(&self.cache, seen));
-                let Some(Ok(bytes)) = packed else {
-                    self.counters.errors.one();
-                    return;
-                };
-                let kept = ttl.saturating_add(self.terms.stale);
-                let remote_seen = seen.remote.as_ref();
-                let generations = remote_seen.map_or(&[][..], |seen| &seen.generations);
-                match remote
-                    .fill(&self.key, lease, generations, &bytes, kept)
-                    .await
-                {
-                    Ok(Filled::Stored(teller)) => self.keep_stored(&seen, &value, ttl, teller),
-                    Ok(Filled::Overtaken) => self.refused(),
-                    Err(_) => self.counters.errors.one(),
-                }
-            }
-        }
-    }
-
-    /// Keeps in process what was stored in Redis, if one connection tells of changes to all that it depends on.
-    fn keep_stored(&self, seen: &Seen, value: &Shared, ttl: Duration, teller: Option<Arc<Teller>>) {
-        let saw = seen.remote.as_ref().and_then(|seen| seen.teller.as_ref());
-        let same = match (saw, &teller) {
-            (Some(saw), Some(teller)) => Arc::ptr_eq(saw, teller),
-            (None, None) => true,
-            _ => false,
-        };
-        if same {
-            let entry = (self.key.origin(), ttl);
-            self.query().keep(value, entry, seen.near, teller);
-        }
-    }
-
-    /// Keeps a value in process, where that is the tier in use.
-    fn keep(&self, seat: &Seat, seen: &Seen, value: &Shared, ttl: Duration) {
-        let Some(ttl) = self.cache.local_ttl(ttl, self.terms) else {
-            return;
-        };
-        let entry = self
-            .query()
-            .near_entry(value, self.key.origin(), seen.near, ttl);
-        let near = &self.cache.near;
-        if !seat.while_current(|| near.insert(self.key.shared(), entry)) {
-            self.refused();
-        }
-    }
-
-    fn refused(&self) {
-        self.counters.refused_fills.one();
-        log::fill_refused(self.key.as_str());
+        left.saturating_add(self.terms.stale.longest())
     }
 }
 

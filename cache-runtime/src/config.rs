@@ -51,6 +51,19 @@ pub struct CacheConfig {
     /// It is the longest time for which a process that died keeps an entry from being stored by others. A process that
     /// lives prolongs it while it loads.
     pub lease: Duration,
+    /// How many bodies of annotated functions, and loaders, may run at once; `None`: any number. Default: `None`.
+    ///
+    /// It spares what stands behind the cache when that is cold, or Redis is away. Beyond it a call returns an expired value
+    /// where its function allows that, else waits for `max_load_wait`, and then runs its body all the same. Bodies inside
+    /// bodies do not count.
+    pub max_loads: Option<usize>,
+    /// How long a call waits for others' bodies to end, where `max_loads` bounds them. Default: 1 s.
+    pub max_load_wait: Duration,
+    /// The share of its ttl by which an entry may live shorter, drawn for each, so that what was loaded together does not
+    /// expire together; from 0 to 0.9. Default: 0.
+    ///
+    /// It does not touch ttls computed for a call, nor values set by hand.
+    pub ttl_jitter: f64,
     /// How many connections to Redis there may be. Default: 10.
     ///
     /// Checked and kept; one connection per tokio runtime carries the requests of all tasks, so there is no pool to size.
@@ -91,6 +104,9 @@ impl Default for CacheConfig {
             near_ttl: None,
             durability: Durability::Server,
             lease: Duration::from_secs(10),
+            max_loads: None,
+            max_load_wait: Duration::from_secs(1),
+            ttl_jitter: 0.0,
             max_connections: 10,
             codec: Codec::DEFAULT,
             enabled: true,
@@ -107,6 +123,7 @@ impl CacheConfig {
             ("response_timeout", self.response_timeout),
             ("fallback_ttl", self.fallback_ttl),
             ("lease", self.lease),
+            ("max_load_wait", self.max_load_wait),
             ("near_ttl", self.near_ttl.unwrap_or(self.lease)),
         ];
         for (setting, duration) in durations {
@@ -124,6 +141,18 @@ impl CacheConfig {
                     "expected a number above 0; to cache nothing, use `enabled(false)`",
                 ));
             }
+        }
+        if self.max_loads == Some(0) {
+            return Err(refused(
+                "max_loads",
+                "expected a number above 0; leave it out for no bound",
+            ));
+        }
+        if !(0.0..=0.9).contains(&self.ttl_jitter) {
+            return Err(refused(
+                "ttl_jitter",
+                "expected a share from 0 to 0.9, such as 0.1 for up to a tenth",
+            ));
         }
         usable_prefix(&self.key_prefix).map_err(|flaw| refused("key_prefix", flaw))
     }

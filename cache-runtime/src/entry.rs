@@ -10,8 +10,8 @@ use crate::inner::Inner;
 use crate::key::Key;
 use crate::log;
 use crate::near::coherence::Teller;
-use crate::near::{Asker, Entry, Epochs, Source, View};
-use crate::policy::Terms;
+use crate::near::{Asker, Entry, Epochs, Source, View, is_early};
+use crate::policy::{Age, Terms};
 use crate::remote;
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
@@ -24,15 +24,21 @@ use judge::{Judged, Life, Mismatch, judge, judge_of_any_type};
 /// What a look-up found.
 pub(crate) enum Found {
     Value(Shared),
-    /// It has expired, and may be returned while it is loaded anew.
-    Stale(Shared, Seen),
+    /// It calls for another one, and is of use until that is there.
+    Aged(Aged, Seen),
     Nothing(Seen),
+}
+
+/// A value that has expired, or is to be loaded early.
+pub(crate) struct Aged {
+    pub(crate) value: Shared,
+    pub(crate) age: Age,
 }
 
 /// What Redis has of a key.
 enum Answer {
     Value(Shared),
-    Stale(Shared, SeenRemote),
+    Aged(Aged, SeenRemote),
     Nothing(SeenRemote),
 }
 
@@ -65,6 +71,7 @@ impl Query<'_> {
         Asker {
             origin: self.key.origin(),
             tagging: self.terms.tagging,
+            early: self.terms.early,
         }
     }
 
@@ -84,16 +91,16 @@ impl Query<'_> {
         // Before the read: what is heard from here on is newer than what it finds.
         let view = self.cache.near.view(self.key);
         match self.ask_redis(view).await {
-            Some(answer) => self.found(answer, view),
-            None => self.find_here(view),
+            Ok(answer) => self.found(answer, view),
+            Err(away) => self.find_here(view, away),
         }
     }
 
     /// What the answer of Redis to a look-up amounts to.
     pub(crate) async fn answer(self, read: Read, view: View) -> Found {
         match self.weigh(read, view).await {
-            Some(answer) => self.found(answer, view),
-            None => self.find_here(view),
+            Ok(answer) => self.found(answer, view),
+            Err(away) => self.find_here(view, away),
         }
     }
 
@@ -101,56 +108,64 @@ impl Query<'_> {
         let seen = |remote| Seen {
             near: view,
             remote: Some(remote),
+            failed: false,
         };
         match answer {
             Answer::Value(value) => {
                 self.counters.store_hits.one();
                 Found::Value(value)
             }
-            Answer::Stale(value, remote) => Found::Stale(value, seen(remote)),
+            Answer::Aged(aged, remote) => Found::Aged(aged, seen(remote)),
             Answer::Nothing(remote) => Found::Nothing(seen(remote)),
         }
     }
 
     /// What the process has, while Redis is not there or does not answer.
-    fn find_here(self, view: View) -> Found {
+    fn find_here(self, view: View, away: Away) -> Found {
         if let Some(value) = self.near() {
             return Found::Value(value);
         }
         let seen = Seen {
             near: view,
             remote: None,
+            failed: away == Away::Failed,
         };
-        match self.stale_here() {
-            Some(value) => Found::Stale(value, seen),
+        match self.aged_here() {
+            Some(aged) => Found::Aged(aged, seen),
             None => Found::Nothing(seen),
         }
     }
 
-    /// A value in the process that has expired, within the window in which that may be returned.
-    fn stale_here(self) -> Option<Shared> {
-        if self.terms.stale.is_zero() || !self.terms.near.allow() {
+    /// A value in the process that calls for another one.
+    fn aged_here(self) -> Option<Aged> {
+        let window = self.terms.stale.longest();
+        if (window.is_zero() && self.terms.early <= 0.0) || !self.terms.near.allow() {
             return None;
         }
         let (key, asker) = (self.key.as_str(), self.asker());
-        let entry = self.cache.near.get_stale(key, asker, self.terms.stale)?;
-        (entry.type_id == (self.kind.type_id)()).then_some(entry.value)
+        let (entry, since) = self.cache.near.get_aged(key, asker, window)?;
+        let age = match since.is_zero() {
+            true => Age::Early,
+            false => Age::Expired(since),
+        };
+        let value = (entry.type_id == (self.kind.type_id)()).then_some(entry.value)?;
+        Some(Aged { value, age })
     }
 
-    /// What Redis has. `None`: it is not there, or did not answer.
-    async fn ask_redis(self, view: View) -> Option<Answer> {
-        let remote = self.cache.remote.as_ref()?;
+    /// What Redis has.
+    async fn ask_redis(self, view: View) -> Result<Answer, Away> {
+        let remote = self.cache.remote.as_ref().ok_or(Away::Known)?;
         let read = answered(remote.look_up(self.key).await, self.counters)?;
         self.weigh(read, view).await
     }
 
-    async fn weigh(self, read: Read, view: View) -> Option<Answer> {
+    async fn weigh(self, read: Read, view: View) -> Result<Answer, Away> {
         let judged = judge(self, &read);
         let Err(Mismatch::Wider { levels, tags }) = judged else {
-            return Some(self.unpack(read, view));
+            return Ok(self.unpack(read, view));
         };
         // Stored under further levels or tags than the asker knows of: ask for these too.
-        let remote = self.cache.remote.as_ref()?;
+        let remote = self.cache.remote.as_ref().ok_or(Away::Known)?;
         let wider = self.key.widened(levels, tags);
         let view = self.cache.near.view(&wider);
         let again = answered(remote.look_up(&wider).await, self.counters)?;
@@ -159,7 +174,7 @@ impl Query<'_> {
             generations: read.generations,
             ..seen
         };
-        Some(
+        Ok(
             match (Query {
                 key: &wider,
                 ..self
@@ -167,7 +182,7 @@ impl Query<'_> {
             .unpack(again, view)
             {
                 Answer::Value(value) => Answer::Value(value),
-                Answer::Stale(value, seen) => Answer::Stale(value, older(seen)),
+                Answer::Aged(aged, seen) => Answer::Aged(aged, older(seen)),
                 Answer::Nothing(seen) => Answer::Nothing(older(seen)),
             },
         )
@@ -175,23 +190,31 @@ impl Query<'_> {
 
     /// The value of an entry that may answer, which is kept in process as well; else what was seen.
     fn unpack(self, read: Read, view: View) -> Answer {
-        let (value, life) = match judge(self, &read) {
+        let (value, age) = match judge(self, &read) {
             Ok(Some(Judged { envelope, life })) => {
                 let decoded = (self.kind.decode)(envelope.header.codec, envelope.payload);
                 let value = decoded.inspect_err(|problem| {
                     self.counters.errors.one();
                     log::rejected(self.key.as_str(), problem);
                 });
-                if let (Ok(value), &Life::Left(left)) = (&value, &life) {
-                    let entry = (envelope.header.origin, left);
-                    self.keep(value, entry, view, read.teller.clone());
-                }
-                (value.ok(), life)
+                let age = match life {
+                    Life::Expired(since) => Some(Age::Expired(since)),
+                    Life::Left(left) => {
+                        let header = &envelope.header;
+                        let took = Duration::from_millis(header.load_ms.into());
+                        if let Ok(value) = &value {
+                            let entry = (header.origin, left, took);
+                            self.keep(value, entry, view, read.teller.clone());
+                        }
+                        is_early(took, left, self.terms.early).then_some(Age::Early)
+                    }
+                };
+                (value.ok(), age)
             }
-            Ok(None) => (None, Life::Expired),
+            Ok(None) => (None, None),
             Err(mismatch) => {
                 log::rejected(self.key.as_str(), &format_args!("{mismatch:?}"));
-                (None, Life::Expired)
+                (None, None)
             }
         };
         if let Some(Err(rejected)) = read.entry.as_deref().map(envelope::read) {
@@ -205,9 +228,9 @@ impl Query<'_> {
             generations: read.generations,
             teller: read.teller,
         };
-        match (value, life) {
-            (Some(value), Life::Left(_)) => Answer::Value(value),
-            (Some(value), Life::Expired) => Answer::Stale(value, seen),
+        match (value, age) {
+            (Some(value), None) => Answer::Value(value),
+            (Some(value), Some(age)) => Answer::Aged(Aged { value, age }, seen),
             (None, _) => Answer::Nothing(seen),
         }
     }
@@ -217,7 +240,7 @@ impl Query<'_> {
     pub(crate) fn keep(
         self,
         value: &Shared,
-        (origin, left): (u64, Duration),
+        (origin, left, took): (u64, Duration, Duration),
         view: View,
         teller: Option<Arc<Teller>>,
     ) {
@@ -225,15 +248,15 @@ impl Query<'_> {
         if life.is_zero() {
             return;
         }
-        let entry = self.near_entry(value, origin, view, life);
+        let entry = self.near_entry(value, origin, view, (life, took));
         let source = teller.map_or(Source::Untold, Source::Told);
-        let near = &self.cache.near;
-        let kept_until = clock::after(entry.expires, self.terms.stale);
+        let kept_until = clock::after(entry.expires, self.terms.stale.longest());
         let entry = Entry {
             source,
             kept_until,
             ..entry
         };
+        let near = &self.cache.near;
         near.insert_unless_told(&self.key.shared(), entry, view);
     }
 
@@ -244,9 +267,9 @@ impl Query<'_> {
         value: &Shared,
         origin: u64,
         view: View,
-        life: Duration,
+        (life, took): (Duration, Duration),
     ) -> Entry {
-        let kept = life.saturating_add(self.terms.stale);
+        let kept = life.saturating_add(self.terms.stale.longest());
         let kept = match &self.cache.remote {
             Some(_) => kept.min(self.cache.config.fallback_ttl),
             None => kept,
@@ -261,21 +284,30 @@ impl Query<'_> {
             places: Epochs::places(self.key.groups()),
             source: Source::Process,
             expires: clock::after(now, life),
+            took,
             kept_until: clock::after(now, kept),
             bytes: (self.kind.weigh)(value),
         }
     }
 }
 
-fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Option<Read> {
-    match read {
-        Ok(read) => Some(read),
-        Err(Trouble::Open) => None,
-        Err(_) => {
+/// Why there is no answer of Redis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Away {
+    /// There is no Redis, or it is known to be away and was not asked.
+    Known,
+    /// It was asked, and failed.
+    Failed,
+}
+
+fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Result<Read, Away> {
+    read.map_err(|trouble| match trouble {
+        Trouble::Open => Away::Known,
+        _ => {
             counters.errors.one();
-            None
+            Away::Failed
         }
-    }
+    })
 }
 
 /// A value on its way to Redis.
@@ -360,6 +392,7 @@ pub(crate) fn stands_near(cache: &Inner, key: &Key) -> bool {
     let asker = Asker {
         origin: key.origin(),
         tagging: 0,
+        early: 0.0,
     };
     cache.near.get(key.as_str(), asker).is_some()
 }

@@ -45,6 +45,17 @@ pub async fn with_cache<F: Future>(cache: Cache, future: F) -> F::Output {
     CURRENT.scope(cache, future).await
 }
 
+/// Uses the cache of this moment for everything inside, in whichever task that runs.
+pub(crate) fn inside<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
+    let current = CURRENT.try_with(Cache::clone);
+    async move {
+        match current {
+            Ok(cache) => CURRENT.scope(cache, future).await,
+            Err(_) => future.await,
+        }
+    }
+}
+
 /// Lends the current cache, without touching its count.
 pub(crate) fn with_current<T>(borrow: impl Fn(&Cache) -> T) -> T {
     CURRENT

@@ -11,9 +11,11 @@ use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::flight::Flights;
 use crate::key::Key;
+use crate::limit::Limit;
 use crate::mode::Mode;
 use crate::near::Near;
 use crate::policy::{NearTerms, Policy, Terms};
+use crate::random;
 use crate::remote::Remote;
 use crate::site::{Bound, CallSite};
 use crate::stats::{Book, Counters};
@@ -28,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) flights: Arc<Flights>,
     pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) book: Book,
+    /// How many bodies may run at once.
+    pub(crate) limit: Option<Limit>,
     /// What annotated functions mean here, by the address of their site, for those that met another cache first.
     bounds: RwLock<HashMap<usize, Arc<Bound>>>,
     pub(crate) closed: AtomicBool,
@@ -43,6 +47,7 @@ impl Inner {
             flights: Flights::new(),
             remote,
             book: Book::default(),
+            limit: config.max_loads.map(Limit::new),
             bounds: RwLock::default(),
             closed: AtomicBool::new(false),
             config,
@@ -90,6 +95,9 @@ impl Inner {
             (NearTerms::On, true, Some(bound)) => NearTerms::AtMost(bound),
             (own, true, _) => own,
         };
+        if policy.early {
+            terms.early = random::exponential();
+        }
         terms
     }
 

@@ -20,6 +20,7 @@ mod invalidate;
 mod invalidated;
 mod key;
 mod lease;
+mod limit;
 mod location;
 mod log;
 mod many;

@@ -58,6 +58,13 @@ pub(crate) fn rejected(key: &str, reason: &dyn std::fmt::Display) {
     debug!(key, %reason, "entry not usable, taken for a miss");
 }
 
+pub(crate) fn stale(key: &str) {
+    debug!(
+        key,
+        "could not be loaded in time, an expired value was returned"
+    );
+}
+
 pub(crate) fn fill_refused(key: &str) {
     debug!(
         key,

@@ -146,7 +146,7 @@ async fn get(
         };
         *found = match query.answer(read, view).await {
             Found::Value(value) => Some(value),
-            Found::Stale(..) | Found::Nothing(_) => None,
+            Found::Aged(..) | Found::Nothing(_) => None,
         };
     }
     Ok(found)
@@ -208,7 +208,7 @@ pub(crate) async fn put(
             terms,
             counters: &counters,
         };
-        let entry = query.near_entry(value, key.origin(), view, life);
+        let entry = query.near_entry(value, key.origin(), view, (life, Duration::ZERO));
         cache.near.insert(key.shared(), entry);
     }
     Ok(())

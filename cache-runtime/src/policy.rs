@@ -12,6 +12,10 @@ pub struct Policy {
     pub(crate) prefix: Option<&'static str>,
     /// How long an entry lives. None: the cache's default.
     pub(crate) ttl: Option<Duration>,
+    /// How many bodies may run at once. None: any number.
+    pub(crate) max_loads: Option<usize>,
+    /// Whether values may be loaded anew before they expire.
+    pub(crate) early: bool,
     pub(crate) terms: Terms,
 }
 
@@ -31,10 +35,65 @@ pub enum Coalesce {
 pub(crate) struct Terms {
     pub(crate) near: NearTerms,
     pub(crate) coalesce: Coalesce,
-    /// How long after its ttl a value may still be returned while it is loaded anew.
-    pub(crate) stale: Duration,
+    pub(crate) stale: Windows,
+    /// How many times as long before it expires as its load took a value is loaded anew by this call: a number drawn for each
+    /// call, so that of many callers one comes first; 0 without `early_refresh`.
+    ///
+    /// XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", PVLDB 8(8), 2015, with
+    /// its parameter at 1.
+    pub(crate) early: f64,
+    /// How long a load is waited for where an expired value could be returned instead.
+    pub(crate) load_timeout: Option<Duration>,
     /// A number for the templates of the tags, 0 without any: what the process keeps under other ones, or none, is no answer.
     pub(crate) tagging: u64,
+}
+
+/// How long after its ttl a value may still be returned (RFC 5861); zero is not at all.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Windows {
+    /// While it is loaded anew.
+    pub(crate) revalidate: Duration,
+    /// Because it cannot be loaded anew: the body fails, or too many run, or it takes too long.
+    pub(crate) if_error: Duration,
+}
+
+impl Windows {
+    pub(crate) const NONE: Self = Self {
+        revalidate: Duration::ZERO,
+        if_error: Duration::ZERO,
+    };
+
+    /// How long after its ttl a value is of any use.
+    pub(crate) fn longest(self) -> Duration {
+        self.revalidate.max(self.if_error)
+    }
+}
+
+/// A value that calls for another one, and what it is good for until that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// It has not expired, but is to be loaded early.
+    Early,
+    /// It expired so long ago.
+    Expired(Duration),
+}
+
+impl Terms {
+    /// Whether a value of that age may be returned while another one is loaded.
+    pub(crate) fn return_while_loading(&self, age: Age) -> bool {
+        match age {
+            Age::Early => true,
+            Age::Expired(since) => since < self.stale.revalidate,
+        }
+    }
+
+    /// Whether it may be returned where no other one can be had.
+    pub(crate) fn return_on_error(&self, age: Age) -> bool {
+        match age {
+            Age::Early => true,
+            Age::Expired(since) => since < self.stale.if_error,
+        }
+    }
 }
 
 /// Whether, and for how long, values are kept in process.
@@ -70,10 +129,14 @@ impl Policy {
     pub const DEFAULT: Self = Self {
         prefix: None,
         ttl: None,
+        max_loads: None,
+        early: false,
         terms: Terms {
             near: NearTerms::On,
             coalesce: Coalesce::Process,
-            stale: Duration::ZERO,
+            stale: Windows::NONE,
+            early: 0.0,
+            load_timeout: None,
             tagging: 0,
         },
     };
@@ -131,7 +194,35 @@ impl Policy {
     /// Sets how long an expired value is returned while it is loaded anew, in milliseconds.
     #[must_use]
     pub const fn stale_while_revalidate_ms(mut self, window: u64) -> Self {
-        self.terms.stale = Duration::from_millis(window);
+        self.terms.stale.revalidate = Duration::from_millis(window);
+        self
+    }
+
+    /// Sets how long an expired value is returned where the body fails, in milliseconds.
+    #[must_use]
+    pub const fn stale_if_error_ms(mut self, window: u64) -> Self {
+        self.terms.stale.if_error = Duration::from_millis(window);
+        self
+    }
+
+    /// Has values loaded before they expire.
+    #[must_use]
+    pub const fn early_refresh(mut self, early: bool) -> Self {
+        self.early = early;
+        self
+    }
+
+    /// Bounds how long a load is waited for where an expired value could be returned instead, in milliseconds.
+    #[must_use]
+    pub const fn load_timeout_ms(mut self, timeout: u64) -> Self {
+        self.terms.load_timeout = Some(Duration::from_millis(timeout));
+        self
+    }
+
+    /// Bounds how many bodies run at once.
+    #[must_use]
+    pub const fn max_loads(mut self, loads: usize) -> Self {
+        self.max_loads = Some(loads);
         self
     }
 }

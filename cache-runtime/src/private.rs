@@ -99,6 +99,7 @@ where
             let asker = Asker {
                 origin: *origin,
                 tagging: terms.tagging,
+                early: terms.early,
             };
             entry::near(cache, &text, asker, kind)
         }
@@ -125,6 +126,7 @@ where
         ttl: Ttl::Fixed(cache.ttl(site.policy().ttl)),
         terms,
         counters: Arc::clone(&bound.counters),
+        limit: bound.limit.clone(),
         cache: Arc::clone(cache),
     };
     ControlFlow::Continue(Call {
@@ -185,13 +187,46 @@ impl<O: Outcome> Call<O> {
     ///
     /// # Cancellation
     /// Dropping this drops the body; whoever waits for the same key takes over.
-    pub async fn run<F>(self, load: Pin<&mut F>) -> O::Returned
+    pub async fn run<F>(self, body: Pin<&mut F>) -> O::Returned
     where
         F: Future<Output = O::Returned>,
     {
         match self.call {
-            Some((call, hands)) => call.run::<O, F>(hands, load).await,
-            None => load.await,
+            Some((call, hands)) => call.run::<O, F>(hands, body).await,
+            None => body.await,
+        }
+    }
+
+    /// The same, or an expired value where the body fails. What it returns is held meanwhile, so the future is `Send` only
+    /// where that is.
+    pub async fn run_or_stale<F>(self, body: Pin<&mut F>) -> O::Returned
+    where
+        F: Future<Output = O::Returned>,
+    {
+        match self.call {
+            Some((call, hands)) => call.run_or_stale::<O, F>(hands, body).await,
+            None => body.await,
+        }
+    }
+
+    /// The same for a body that may outlive its caller, in a task of its own.
+    ///
+    /// # Cancellation
+    /// A body that goes on in a task of its own goes on.
+    pub fn run_owned<F>(self, body: F) -> impl Future<Output = O::Returned> + use<O, F>
+    where
+        O: 'static,
+        O::Value: Send,
+        O::Returned: Send,
+        F: Future<Output = O::Returned> + Send + 'static,
+    {
+        // Boxed before there is a future of ours, so that it is no part of that.
+        let body = Box::pin(global::inside(body));
+        async move {
+            match self.call {
+                Some((call, hands)) => call.run_owned::<O, _>(hands, body).await,
+                None => body.await,
+            }
         }
     }
 }

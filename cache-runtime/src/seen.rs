@@ -12,6 +12,8 @@ pub(crate) struct Seen {
     pub(crate) near: View,
     /// What Redis said; `None` where Redis was not asked or did not answer.
     pub(crate) remote: Option<SeenRemote>,
+    /// Whether Redis was asked and failed: nothing is known, which is an error and no miss.
+    pub(crate) failed: bool,
 }
 
 /// What Redis said at a look-up.

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::key::{self, KeyWriter, Levels, Unwritable};
+use crate::limit::Limit;
 use crate::policy::Policy;
 use crate::stats::Counters;
 
@@ -108,6 +109,10 @@ impl CallSite {
             origin,
             style: self.style,
             counters,
+            limit: self
+                .policy
+                .max_loads
+                .map(|loads| Arc::new(Limit::new(loads))),
         }
     }
 }
@@ -123,6 +128,7 @@ pub(crate) struct Bound {
     origin: u64,
     style: KeyStyle,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) limit: Option<Arc<Limit>>,
 }
 
 impl Bound {

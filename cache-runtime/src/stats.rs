@@ -18,16 +18,15 @@ pub struct Stats {
     pub hits: u64,
     /// Hits answered by the in-process tier; part of `hits`.
     pub near_hits: u64,
-    /// Calls and reads that found nothing usable.
+    /// Calls and reads that found nothing usable. Where Redis failed nobody knows, so that counts in `errors` instead.
     pub misses: u64,
     /// Bodies and loaders run.
     pub loads: u64,
     /// Calls answered by a load that another call was running already.
     pub coalesced: u64,
     /// Operations that Redis failed, and entries or values that could not be decoded or encoded.
-    /// A call that then runs its body counts as a miss as well.
     pub errors: u64,
-    /// Expired values returned under a stale window.
+    /// Expired values returned under `stale_while_revalidate` or `stale_if_error`.
     pub stale_served: u64,
     /// Entries, prefixes and patterns invalidated.
     pub invalidations: u64,
@@ -44,7 +43,8 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Share of calls answered without running their own body, from 0 to 1; 0 when nothing was asked.
+    /// Share of calls answered without running their own body, from 0 to 1; 0 when nothing was asked. Calls for which Redis
+    /// failed are left out.
     #[must_use]
     pub fn hit_rate(&self) -> f64 {
         let answered = self.hits + self.coalesced + self.stale_served;

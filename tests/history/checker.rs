@@ -37,7 +37,7 @@ pub fn check(read: &Read) -> Result<(), String> {
     } = read.due;
     let due = match read.record.kind {
         Kind::Asked => own.max(anywhere),
-        Kind::Near | Kind::Fleet | Kind::Stale => own.max(long_ago),
+        Kind::Near | Kind::Fleet | Kind::Stale | Kind::Behind => own.max(long_ago),
     };
     if read.version < due {
         return Err(format!("older than {due}, which was due: {read:?}"));

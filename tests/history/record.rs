@@ -14,9 +14,17 @@ pub enum Kind {
     Fleet,
     /// With the tier in process; expired values are returned while they are loaded anew.
     Stale,
+    /// The same, also early and where the load fails or takes too long; it then goes on in a task of its own.
+    Behind,
 }
 
-pub const KINDS: [Kind; 4] = [Kind::Near, Kind::Asked, Kind::Fleet, Kind::Stale];
+pub const KINDS: [Kind; 5] = [
+    Kind::Near,
+    Kind::Asked,
+    Kind::Fleet,
+    Kind::Stale,
+    Kind::Behind,
+];
 
 impl Kind {
     pub fn prefix(self) -> &'static str {
@@ -25,6 +33,7 @@ impl Kind {
             Self::Asked => "asked",
             Self::Fleet => "fleet",
             Self::Stale => "stale",
+            Self::Behind => "behind",
         }
     }
 }
@@ -79,28 +88,28 @@ macro_rules! functions {
             }
 
             #[cached(ttl = $ttl, prefix = $prefix, key = "{id}:row", tags = [$tag] $($option)*)]
-            pub async fn read(truth: &Truth, id: u64) -> u64 {
+            pub async fn read(truth: &'static Truth, id: u64) -> Result<u64, u64> {
                 truth.load(record(id)).await
             }
 
             /// The same entry, kept for so long that a fill prolongs the generations that others have made.
             #[cached(ttl = $long_ttl, prefix = $prefix, key = "{id}:row", tags = [$tag] $($option)*)]
-            pub async fn read_for_long(truth: &Truth, id: u64) -> u64 {
+            pub async fn read_for_long(truth: &'static Truth, id: u64) -> Result<u64, u64> {
                 truth.load(record(id)).await
             }
 
             #[cache_invalidate(prefix = $prefix, key = "{id}:row")]
-            pub async fn change_entry(truth: &Truth, id: u64) -> u64 {
+            pub async fn change_entry(truth: &'static Truth, id: u64) -> u64 {
                 truth.change(record(id)).await
             }
 
             #[cache_invalidate(prefix = $prefix, when = "before")]
-            pub async fn change_prefix(truth: &Truth, id: u64) -> u64 {
+            pub async fn change_prefix(truth: &'static Truth, id: u64) -> u64 {
                 truth.change(record(id)).await
             }
 
             #[cache_invalidate(tags = [$tag])]
-            pub async fn change_tag(truth: &Truth, id: u64) -> u64 {
+            pub async fn change_tag(truth: &'static Truth, id: u64) -> u64 {
                 truth.change(record(id)).await
             }
         }
@@ -110,32 +119,38 @@ macro_rules! functions {
 functions!(near, Near, "near", "near-tag:{id}", "1m", "2d", []);
 functions!(asked, Asked, "asked", "asked-tag:{id}", "1m", "2d", [, near = false]);
 functions!(fleet, Fleet, "fleet", "fleet-tag:{id}", "1m", "2d", [, coalesce = "fleet"]);
-functions!(stale, Stale, "stale", "stale-tag:{id}", "50ms", "100ms", [, stale_while_revalidate = "1m"]);
+functions!(stale, Stale, "stale", "stale-tag:{id}", "50ms", "100ms", [, stale_while_revalidate = "1m", background = false]);
+functions!(
+    behind, Behind, "behind", "behind-tag:{id}", "50ms", "100ms",
+    [, stale_while_revalidate = "20ms", stale_if_error = "1m", load_timeout = "10ms", early_refresh = true]
+);
 
 use super::truth::Truth;
 
-/// What the cached function of the record returns.
-pub async fn read(truth: &Truth, record: Record) -> u64 {
+/// What the cached function of the record returns: the version, or that which a body has read that failed.
+pub async fn read(truth: &'static Truth, record: Record) -> Result<u64, u64> {
     match record.kind {
         Kind::Near => near::read(truth, record.id).await,
         Kind::Asked => asked::read(truth, record.id).await,
         Kind::Fleet => fleet::read(truth, record.id).await,
         Kind::Stale => stale::read(truth, record.id).await,
+        Kind::Behind => behind::read(truth, record.id).await,
     }
 }
 
 /// The same of the other function over that entry.
-pub async fn read_for_long(truth: &Truth, record: Record) -> u64 {
+pub async fn read_for_long(truth: &'static Truth, record: Record) -> Result<u64, u64> {
     match record.kind {
         Kind::Near => near::read_for_long(truth, record.id).await,
         Kind::Asked => asked::read_for_long(truth, record.id).await,
         Kind::Fleet => fleet::read_for_long(truth, record.id).await,
         Kind::Stale => stale::read_for_long(truth, record.id).await,
+        Kind::Behind => behind::read_for_long(truth, record.id).await,
     }
 }
 
 /// Writes the record and invalidates by attribute; answers the version written.
-pub async fn change(truth: &Truth, record: Record, target: Target) -> u64 {
+pub async fn change(truth: &'static Truth, record: Record, target: Target) -> u64 {
     let id = record.id;
     match (record.kind, target) {
         (Kind::Near, Target::Entry) => near::change_entry(truth, id).await,
@@ -148,7 +163,10 @@ pub async fn change(truth: &Truth, record: Record, target: Target) -> u64 {
         (Kind::Fleet, Target::Prefix) => fleet::change_prefix(truth, id).await,
         (Kind::Fleet, Target::Tag) => fleet::change_tag(truth, id).await,
         (Kind::Stale, Target::Entry) => stale::change_entry(truth, id).await,
+        (Kind::Behind, Target::Entry) => behind::change_entry(truth, id).await,
         (Kind::Stale, Target::Prefix) => stale::change_prefix(truth, id).await,
+        (Kind::Behind, Target::Prefix) => behind::change_prefix(truth, id).await,
         (Kind::Stale, Target::Tag) => stale::change_tag(truth, id).await,
+        (Kind::Behind, Target::Tag) => behind::change_tag(truth, id).await,
     }
 }

@@ -67,7 +67,7 @@ impl Counts {
 #[derive(Clone)]
 struct Worker {
     cache: Cache,
-    truth: Arc<Truth>,
+    truth: &'static Truth,
     /// Where Redis is, for what is done by hand: not through what stands before it.
     server: String,
     /// Whether writers leave out the invalidation, which the checker must find.
@@ -121,7 +121,8 @@ pub async fn work(part: &process::Part) {
     install(cache.clone()).unwrap();
     let worker = Worker {
         cache,
-        truth: Arc::new(Truth::connect(&truth, orders.process).await),
+        // For as long as the process, because what runs behind a call may outlive all else.
+        truth: Box::leak(Box::new(Truth::connect(&truth, orders.process).await)),
         server,
         forgetful: orders.forgetful,
         counts: Arc::default(),
@@ -163,7 +164,7 @@ impl Worker {
     }
 
     async fn read(&self, record: Record, dice: &mut Dice) {
-        let truth = &self.truth;
+        let truth = self.truth;
         let due = truth.due(record).await;
         let patience = match dice.one_in(10) {
             // Some callers give up, a few of them at once.
@@ -177,8 +178,14 @@ impl Worker {
                 false => record::read(truth, record).await,
             }
         };
-        let Ok(version) = tokio::time::timeout(patience, call).await else {
-            return self.counts.one("reads given up");
+        let version = match tokio::time::timeout(patience, call).await {
+            Ok(Ok(version)) => version,
+            // What a body returns that fails is as young as what it would have loaded.
+            Ok(Err(version)) => {
+                self.counts.one("reads that failed");
+                version
+            }
+            Err(_) => return self.counts.one("reads given up"),
         };
         let newest = truth.newest(record).await;
         let read = Read {
@@ -193,7 +200,9 @@ impl Worker {
         }
         self.counts.one(match record.kind {
             Kind::Asked => "reads checked: at once",
-            Kind::Near | Kind::Fleet | Kind::Stale => "reads checked: within the lag",
+            Kind::Near | Kind::Fleet | Kind::Stale | Kind::Behind => {
+                "reads checked: within the lag"
+            }
         });
     }
 
@@ -209,7 +218,7 @@ impl Worker {
     }
 
     async fn write(&self, record: Record, dice: &mut Dice) {
-        let truth = &self.truth;
+        let truth = self.truth;
         let how = WAYS[dice.below(WAYS.len() as u64)];
         self.counts.one(&format!("invalidations: {how:?}"));
         if let How::Attribute(target) = how

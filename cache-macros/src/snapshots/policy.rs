@@ -24,5 +24,5 @@ pub async fn get_user(id: u64) -> Result<User, DbError> {
         let returned: Result<User, DbError> = { load(id).await };
         #[allow(unreachable_code)] returned
     };
-    call.run(::core::pin::pin!(load)).await
+    call.run_owned(load).await
 }

@@ -166,6 +166,24 @@ impl CacheBuilder {
         self
     }
 
+    /// How many bodies and loaders may run at once. Default: any number.
+    pub fn max_loads(mut self, loads: usize) -> Self {
+        self.config.max_loads = Some(loads);
+        self
+    }
+
+    /// How long a call waits for others' bodies to end, where `max_loads` bounds them. Default: 1 s.
+    pub fn max_load_wait(mut self, wait: Duration) -> Self {
+        self.config.max_load_wait = wait;
+        self
+    }
+
+    /// The share of its ttl by which an entry may live shorter, drawn for each. Default: 0.
+    pub fn ttl_jitter(mut self, share: f64) -> Self {
+        self.config.ttl_jitter = share;
+        self
+    }
+
     /// How many connections to Redis there may be. Default: 10. Checked and kept; one serves all tasks of a runtime.
     pub fn max_connections(mut self, connections: u32) -> Self {
         self.config.max_connections = connections;

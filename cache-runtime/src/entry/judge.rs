@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Query;
-use crate::clock;
 use crate::inner::Inner;
 use crate::key::{Key, Tags};
 use crate::near::same_origin;
@@ -18,8 +17,8 @@ pub(super) struct Judged<'a> {
 
 pub(super) enum Life {
     Left(Duration),
-    /// Not longer ago than stale values may be returned.
-    Expired,
+    /// So long ago, which is not longer than expired values are of use.
+    Expired(Duration),
 }
 
 /// Why the bytes under a key do not answer it.
@@ -55,7 +54,7 @@ pub(super) fn judge<'a>(query: Query<'_>, read: &'a Read) -> Result<Option<Judge
     judge_of_any_type(
         query.cache,
         query.key,
-        query.terms.stale,
+        query.terms.stale.longest(),
         envelope,
         &read.generations,
     )
@@ -80,14 +79,13 @@ pub(super) fn judge_of_any_type<'a>(
     check_groups(key, &envelope, generations)?;
     let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
     let life = match header.expires_at_ms.saturating_sub(now_ms) {
-        0 => Life::Expired,
+        0 => Life::Expired(Duration::from_millis(now_ms - header.expires_at_ms)),
         left => Life::Left(Duration::from_millis(left)),
     };
-    let until_ms = header.expires_at_ms.saturating_add(clock::millis(stale));
-    if until_ms <= now_ms {
-        return Err(Mismatch::Expired);
+    match life {
+        Life::Expired(since) if since >= stale => Err(Mismatch::Expired),
+        life => Ok(Judged { envelope, life }),
     }
-    Ok(Judged { envelope, life })
 }
 
 /// Whether every group of an entry still has the generation under which it was loaded.

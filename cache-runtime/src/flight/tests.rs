@@ -28,6 +28,7 @@ impl Airport {
     fn local(&self) -> Seen {
         Seen {
             near: self.near.view(&self.key),
+            failed: false,
             remote: None,
         }
     }

@@ -48,7 +48,9 @@ pub(crate) struct Entry {
     pub(crate) places: Places,
     pub(crate) source: Source,
     pub(crate) expires: Instant,
-    /// As long as it may be returned after it has expired.
+    /// How long its load took.
+    pub(crate) took: Duration,
+    /// As long as it is of any use: until it expires, and for the window in which expired values are.
     pub(crate) kept_until: Instant,
     /// Estimated bytes of the value.
     pub(crate) bytes: usize,
@@ -61,6 +63,8 @@ pub(crate) struct Asker {
     pub(crate) origin: u64,
     /// See `Terms::tagging`.
     pub(crate) tagging: u64,
+    /// See `Terms::early`.
+    pub(crate) early: f64,
 }
 
 /// Where a value in the tier comes from, and thereby how long it may be believed.
@@ -104,19 +108,30 @@ impl Near {
         }
     }
 
-    /// The entry under a key, unless it has expired, was invalidated, is not vouched for, or is another function's.
+    /// The entry under a key, unless it has expired, is to be loaded early, was invalidated, is not vouched for, or is another
+    /// function's.
     pub(crate) fn get(&self, key: &str, asker: Asker) -> Option<Entry> {
         let now = clock::now();
         let entry = self.standing(key, asker, now)?;
-        (now < entry.expires).then_some(entry)
+        let left = entry.expires.saturating_duration_since(now);
+        if is_early(entry.took, left, asker.early) {
+            return None;
+        }
+        (!left.is_zero()).then_some(entry)
     }
 
-    /// The same for one that expired less than a window ago.
-    pub(crate) fn get_stale(&self, key: &str, asker: Asker, window: Duration) -> Option<Entry> {
+    /// The same for one that has come of age, where values are kept for a `window` after they have expired: with how long ago
+    /// it expired, zero if it has not.
+    pub(crate) fn get_aged(
+        &self,
+        key: &str,
+        asker: Asker,
+        window: Duration,
+    ) -> Option<(Entry, Duration)> {
         let now = clock::now();
         let entry = self.standing(key, asker, now)?;
-        let until = clock::after(entry.expires, window).min(entry.kept_until);
-        (now < until).then_some(entry)
+        let left = entry.kept_until.checked_duration_since(now)?;
+        (!left.is_zero()).then(|| (entry, window.saturating_sub(left)))
     }
 
     fn standing(&self, key: &str, asker: Asker, now: Instant) -> Option<Entry> {
@@ -236,6 +251,11 @@ impl Near {
     pub(crate) fn bytes(&self) -> u64 {
         self.tier.bytes()
     }
+}
+
+/// Whether a value with so much life left, whose load took so long, is to be loaded anew.
+pub(crate) fn is_early(took: Duration, left: Duration, early: f64) -> bool {
+    early > 0.0 && took.mul_f64(early) >= left
 }
 
 /// Whether an entry written by one origin may answer another: origin 0 is the user's own text, which belongs to everybody.

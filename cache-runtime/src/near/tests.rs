@@ -10,6 +10,7 @@ const TEXT: &str = "video:get_video:42";
 const ASKER: Asker = Asker {
     origin: 1,
     tagging: 0,
+    early: 0.0,
 };
 
 fn key() -> Key {
@@ -28,6 +29,7 @@ fn entry(view: View, version: u64, source: Source) -> Entry {
         places: Epochs::places(key.groups()),
         source,
         expires,
+        took: Duration::ZERO,
         kept_until: expires,
         bytes: 8,
     }

@@ -102,6 +102,14 @@ pub(crate) struct Hands<T> {
     pub(crate) share: fn(&T) -> Shared,
 }
 
+impl<T> Clone for Hands<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Hands<T> {}
+
 impl<T: Value> Hands<T> {
     pub(crate) fn new() -> Self {
         Self {

@@ -110,6 +110,35 @@ async fn off(id: u64) -> u64 {
     id
 }
 
+#[cached(stale_if_error = "1h", max_loads = 2)]
+async fn or_stale(db: &str, id: u64) -> Result<u64, String> {
+    let _ = db;
+    Ok(id)
+}
+
+#[cached(
+    stale_if_error = 3600,
+    load_timeout = "500ms",
+    early_refresh = true,
+    background = true
+)]
+async fn in_time(db: String, id: u64) -> Result<u64, String> {
+    let _ = db;
+    Ok(id)
+}
+
+#[cached(stale_while_revalidate = "1m", background = false)]
+async fn in_front(id: u64) -> u64 {
+    let id = std::rc::Rc::new(id);
+    std::future::ready(()).await;
+    *id
+}
+
+#[cached(early_refresh = true)]
+async fn early(name: &'static str) -> String {
+    name.to_owned()
+}
+
 #[cache_invalidate(prefix = "user")]
 async fn one_prefix(id: u64) {
     let _ = id;
@@ -190,6 +219,10 @@ async fn main() {
     assert_eq!(near(1).await, 1);
     assert_eq!(fleet(1).await, 1);
     assert_eq!(off(1).await, 1);
+    assert_eq!(or_stale("db", 1).await, Ok(1));
+    assert_eq!(in_time("db".to_owned(), 1).await, Ok(1));
+    assert_eq!(in_front(1).await, 1);
+    assert_eq!(early("Ann").await, "Ann");
     one_prefix(1).await;
     assert_eq!(several(1).await, Ok(1));
     assert_eq!(entry(user()).await.place.1.city, "Rome");

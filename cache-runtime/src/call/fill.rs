@@ -1,0 +1,115 @@
+//! What becomes of a value that was loaded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Call, Ttl};
+use crate::clock::{self, Instant};
+use crate::entry::{self, Parcel};
+use crate::flight::{Cabin, Seat};
+use crate::lease::{Lease, Permit};
+use crate::log;
+use crate::near::coherence::Teller;
+use crate::random;
+use crate::seen::Seen;
+use crate::store::Filled;
+use crate::value::Shared;
+
+/// A value that was loaded.
+struct Loaded<'a> {
+    value: &'a Shared,
+    ttl: Duration,
+    /// How long its load took.
+    took: Duration,
+}
+
+impl Call {
+    /// Stores what was loaded, where the leader's permit allows it.
+    pub(super) async fn fill(&self, mut seat: Seat, value: Shared, began: Instant) {
+        let now = clock::now();
+        let loaded = Loaded {
+            value: &value,
+            ttl: self.spread(self.ttl.left(now)),
+            took: now.saturating_duration_since(began),
+        };
+        let Some(Cabin { seen, permit }) = seat.take_cabin() else {
+            return;
+        };
+        if loaded.ttl.is_zero() {
+            return;
+        }
+        match permit {
+            Permit::None => {}
+            Permit::Local => self.keep(&seat, &seen, &loaded),
+            Permit::Leased(lease) => self.store(lease, &seen, &loaded).await,
+        }
+    }
+
+    /// Entries that were loaded together do not expire together.
+    fn spread(&self, ttl: Duration) -> Duration {
+        match self.ttl {
+            Ttl::Fixed(_) => ttl.mul_f64(1.0 - self.cache.config.ttl_jitter * random::share()),
+            // Whoever computes the end means it.
+            Ttl::Until(_) => ttl,
+        }
+    }
+
+    async fn store(&self, lease: Lease, seen: &Seen, loaded: &Loaded<'_>) {
+        let Some(remote) = &self.cache.remote else {
+            return;
+        };
+        let parcel = Parcel {
+            key: &self.key,
+            kind: self.kind,
+            value: loaded.value,
+            ttl: loaded.ttl,
+            took: loaded.took,
+        };
+        let packed = entry::generations(seen).map(|seen| parcel.pack(&self.cache, seen));
+        let Some(Ok(bytes)) = packed else {
+            self.counters.errors.one();
+            return;
+        };
+        let kept = loaded.ttl.saturating_add(self.terms.stale.longest());
+        let remote_seen = seen.remote.as_ref();
+        let generations = remote_seen.map_or(&[][..], |seen| &seen.generations);
+        let filled = remote.fill(&self.key, lease, generations, &bytes, kept);
+        match filled.await {
+            Ok(Filled::Stored(teller)) => self.keep_stored(seen, loaded, teller),
+            Ok(Filled::Overtaken) => self.refused(),
+            Err(_) => self.counters.errors.one(),
+        }
+    }
+
+    /// Keeps in process what was stored in Redis, if one connection tells of changes to all that it depends on.
+    fn keep_stored(&self, seen: &Seen, loaded: &Loaded<'_>, teller: Option<Arc<Teller>>) {
+        let saw = seen.remote.as_ref().and_then(|seen| seen.teller.as_ref());
+        let same = match (saw, &teller) {
+            (Some(saw), Some(teller)) => Arc::ptr_eq(saw, teller),
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            let entry = (self.key.origin(), loaded.ttl, loaded.took);
+            self.query().keep(loaded.value, entry, seen.near, teller);
+        }
+    }
+
+    /// Keeps a value in process, where that is the tier in use.
+    fn keep(&self, seat: &Seat, seen: &Seen, loaded: &Loaded<'_>) {
+        let Some(life) = self.cache.local_ttl(loaded.ttl, self.terms) else {
+            return;
+        };
+        let (query, origin) = (self.query(), self.key.origin());
+        let entry = query.near_entry(loaded.value, origin, seen.near, (life, loaded.took));
+        let near = &self.cache.near;
+        if !seat.while_current(|| near.insert(self.key.shared(), entry)) {
+            self.refused();
+        }
+    }
+
+    fn refused(&self) {
+        self.counters.refused_fills.one();
+        log::fill_refused(self.key.as_str());
+    }
+}

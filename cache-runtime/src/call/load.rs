@@ -1,0 +1,241 @@
+//! Running a body: for whom, in whose task, how many at once, and what is returned where it fails.
+
+use std::future::{Future, pending};
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinError;
+use tracing::Instrument as _;
+
+use super::{Call, Load, Turn};
+use crate::clock;
+use crate::limit::{self, Place};
+use crate::outcome::Outcome;
+use crate::value::{Hands, Shared};
+
+/// What a cached function returns for a value, or what its body returned where there is none.
+type Loaded<O> = Result<<O as Outcome>::Value, <O as Outcome>::Returned>;
+
+/// A load that may begin.
+struct Ready {
+    load: Load,
+    place: Place,
+}
+
+impl Call {
+    /// Returns a cached value, or what the body returns.
+    pub(crate) async fn run<O: Outcome, F>(
+        self: Box<Self>,
+        hands: Hands<O::Value>,
+        body: Pin<&mut F>,
+    ) -> O::Returned
+    where
+        F: Future<Output = O::Returned>,
+    {
+        // Boxed, so that a cached function's future is hardly larger than its body's.
+        match Box::pin(self.run_here::<O, _>(hands, body)).await {
+            Ok(value) => O::join(value),
+            Err(returned) => returned,
+        }
+    }
+
+    /// The same, or an expired value where the body fails.
+    pub(crate) async fn run_or_stale<O: Outcome, F>(
+        self: Box<Self>,
+        hands: Hands<O::Value>,
+        body: Pin<&mut F>,
+    ) -> O::Returned
+    where
+        F: Future<Output = O::Returned>,
+    {
+        // Boxed, so that a cached function's future is hardly larger than its body's.
+        match Box::pin(self.run_here::<O, _>(hands, body)).await {
+            Ok(value) => O::join(value),
+            Err(returned) => self.or_stale::<O>(hands, returned).await,
+        }
+    }
+
+    /// The same for a body that may outlive its caller: where a value is there to be returned at once, or the body takes
+    /// longer than it is waited for, it goes on in a task of its own.
+    ///
+    /// # Cancellation
+    /// A body that goes on in a task of its own goes on.
+    pub(crate) async fn run_owned<O, F>(
+        self: Box<Self>,
+        hands: Hands<O::Value>,
+        body: Pin<Box<F>>,
+    ) -> O::Returned
+    where
+        O: Outcome + 'static,
+        O::Value: Send,
+        O::Returned: Send,
+        F: Future<Output = O::Returned> + Send + 'static,
+    {
+        let call: Arc<Self> = Arc::from(self);
+        match Box::pin(call.run_anywhere::<O, _>(hands, body)).await {
+            Ok(value) => O::join(value),
+            Err(returned) => call.or_stale::<O>(hands, returned).await,
+        }
+    }
+
+    async fn run_here<O: Outcome, B>(&self, hands: Hands<O::Value>, body: B) -> Loaded<O>
+    where
+        B: Future<Output = O::Returned>,
+    {
+        // Boxed, so that it takes no room while the body runs.
+        match Box::pin(self.ready(hands)).await {
+            Ok(value) => Ok(value),
+            Err(ready) => {
+                self.count_miss(&ready.load);
+                self.run_body::<O, B>(ready, hands, body).await
+            }
+        }
+    }
+
+    async fn run_anywhere<O, B>(self: &Arc<Self>, hands: Hands<O::Value>, body: B) -> Loaded<O>
+    where
+        O: Outcome + 'static,
+        O::Value: Send,
+        O::Returned: Send,
+        B: Future<Output = O::Returned> + Send + 'static,
+    {
+        let ready = match Box::pin(self.ready(hands)).await {
+            Ok(value) => return Ok(value),
+            Err(ready) => ready,
+        };
+        let aged = ready.load.aged.as_ref();
+        let returnable = aged.filter(|aged| self.terms.return_while_loading(aged.age));
+        let at_once = returnable.and_then(|aged| Some(((hands.take)(&aged.value)?, aged.age)));
+        let patience = self.patience(aged);
+        let runtime = Handle::try_current().ok();
+        if at_once.is_none() || runtime.is_none() {
+            self.count_miss(&ready.load);
+        }
+        let call = Arc::clone(self);
+        // The span of the caller, so that it can be told on whose behalf it runs.
+        let behind = async move { call.run_body::<O, B>(ready, hands, body).await };
+        match (at_once, patience, runtime) {
+            (Some((value, age)), _, Some(runtime)) => {
+                self.count(age);
+                // What it returns is of no use to anybody but those who wait for its flight.
+                drop(runtime.spawn(behind.in_current_span()));
+                Ok(value)
+            }
+            (None, Some(limit), Some(runtime)) => {
+                let mut task = runtime.spawn(behind.in_current_span());
+                if let Some(joined) = clock::within(limit, &mut task).await {
+                    return finished(joined).await;
+                }
+                let instead = Box::pin(self.instead()).await;
+                match instead.as_ref().and_then(hands.take) {
+                    Some(value) => Ok(value),
+                    None => finished(task.await).await,
+                }
+            }
+            (_, None, _) | (_, _, None) => behind.await,
+        }
+    }
+
+    /// Finds the value, or what has to be done to load it, as soon as one more body may run.
+    async fn ready<T>(&self, hands: Hands<T>) -> Result<T, Ready> {
+        let load = match self.turn().await {
+            Turn::Load(load) => load,
+            Turn::Found(value) => match (hands.take)(&value) {
+                Some(value) => return Ok(value),
+                None => Load::alone(),
+            },
+        };
+        let limits = [self.limit.as_deref(), self.cache.limit.as_ref()];
+        if let Some(place) = limit::try_enter(limits) {
+            return Err(Ready { load, place });
+        }
+        let aged = load.aged.as_ref().filter(|aged| {
+            self.terms.return_while_loading(aged.age) || self.terms.return_on_error(aged.age)
+        });
+        if let Some((value, age)) =
+            aged.and_then(|aged| Some(((hands.take)(&aged.value)?, aged.age)))
+        {
+            self.count(age);
+            return Ok(value);
+        }
+        let place = limit::enter(limits, self.cache.config.max_load_wait).await;
+        Err(Ready { load, place })
+    }
+
+    /// Runs the body, and stores what it returned, where there is something to store.
+    async fn run_body<O: Outcome, B>(
+        &self,
+        Ready { load, place }: Ready,
+        hands: Hands<O::Value>,
+        body: B,
+    ) -> Loaded<O>
+    where
+        B: Future<Output = O::Returned>,
+    {
+        self.counters.loads.one();
+        let began = clock::now();
+        // What was returned must not live across the fill: an error that is not `Send` would make the future so.
+        let loaded = match O::split(place.run(body).await) {
+            Ok(loaded) => loaded,
+            Err(returned) => {
+                if let Some(seat) = load.seat {
+                    seat.fail();
+                }
+                return Err(returned);
+            }
+        };
+        if let Some(mut seat) = load.seat {
+            let value = (hands.share)(&loaded);
+            seat.land(Arc::clone(&value));
+            Box::pin(self.fill(seat, value, began)).await;
+        }
+        Ok(loaded)
+    }
+
+    fn count_miss(&self, load: &Load) {
+        // Where Redis failed, that is counted as an error already.
+        if !load.failed {
+            self.counters.misses.one();
+        }
+    }
+
+    /// What may be returned instead of what a body returned that has failed.
+    async fn or_stale<O: Outcome>(
+        &self,
+        hands: Hands<O::Value>,
+        returned: O::Returned,
+    ) -> O::Returned {
+        if self.terms.stale.if_error.is_zero() && self.terms.early <= 0.0 {
+            return returned;
+        }
+        let instead: Option<Shared> = Box::pin(self.instead()).await;
+        match instead.as_ref().and_then(hands.take) {
+            Some(value) => O::join(value),
+            None => returned,
+        }
+    }
+}
+
+impl Load {
+    fn alone() -> Self {
+        Self {
+            seat: None,
+            aged: None,
+            failed: false,
+        }
+    }
+}
+
+/// What a task returned; its panic is the caller's.
+async fn finished<T>(joined: Result<T, JoinError>) -> T {
+    match joined {
+        Ok(loaded) => loaded,
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => resume_unwind(panic),
+            // Only the end of the runtime cancels it, and that cancels us as well.
+            Err(_) => pending().await,
+        },
+    }
+}
