@@ -135,6 +135,18 @@ async fn panicking(origin: Arc<Origin>, id: u64) -> Result<u64, String> {
     }
 }
 
+#[cached(
+    ttl = "1ms",
+    prefix = "film",
+    key = "{id}",
+    tags = "films",
+    stale_while_revalidate = "1m",
+    early_refresh = true
+)]
+async fn in_front_or_early(origin: &Origin, id: u64) -> Result<u64, String> {
+    origin.ask().await
+}
+
 #[cached(ttl = "1h", prefix = "film", key = "{id}:kept", tags = "films")]
 async fn kept(origin: Arc<Origin>, id: u64) -> Result<u64, String> {
     origin.ask().await
@@ -247,6 +259,11 @@ async fn without_a_window_or_a_value_the_error_is_the_callers() {
         assert_eq!(scene.inside(kept(scene.origin(), 1)).await, failure);
         // Expired values of `in_front` are for those who need not load.
         assert_eq!(scene.inside(in_front(scene.origin(), 1)).await, failure);
+        let read = scene.inside(in_front_or_early(&scene.origin, 1)).await;
+        assert_eq!(
+            read, failure,
+            "a value that has expired is none to fall back on"
+        );
     }
 }
 
@@ -541,4 +558,5 @@ async fn of_many_readers_of_redis_one_loads_early_and_nobody_returns_its_failure
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(reads > 100, "{reads}");
+    assert!(origin.runs() > 1, "none of them loaded");
 }
