@@ -12,10 +12,10 @@
 //! | --- | --- |
 //! | `Begin` | a call begins: it takes its ticket, the local and pushed epochs and the entry's mark, and looks into the near tier |
 //! | `LookUp` | one `MGET entry lease gen(level) ..`; the server watches these keys for this connection from here on |
-//! | `Answer` | a hit is an entry whose envelope names exactly these generations; on a miss the call leads, follows, or begins another flight; a leader that looked again goes on |
+//! | `Answer` | a hit is an entry whose envelope names exactly these generations; on a miss the call leads, follows, or begins another flight; a leader that waited for another process goes on |
 //! | `CreateGenerations`, `ReadGenerations` | missing generations are created (`SET NX`), then read (`GET`): two commands, between which others come |
 //! | `Acquire` | the script `ACQUIRE`: *granted*, *held by another* under that token, or *changed*, as the stamp of the entry tells |
-//! | `Depart` | the lease is answered, and the departure of the flight is marked; after *changed* the leader looks up again; with fleet coalescing *held* makes it wait |
+//! | `Depart` | the lease is answered, and the departure of the flight is marked; after *changed* it is dissolved, and leader and followers look up again; with fleet coalescing *held* makes it wait |
 //! | `Wake` | the wait ends, because lease or entry is another, and the leader looks up again |
 //! | `Load`, `Land` | the body runs: it reads the truth at its beginning, and at its end the followers get the value |
 //! | `Fill` | the script `FILL` stores the entry if the lease still is the leader's, under the generations read *before* the load, and deletes the lease |
@@ -42,7 +42,6 @@
 //!   Between the two passes of an invalidation of its own a process is not bound, because the server does not tell it of its own deletion.
 //! - P3: what was loaded before an invalidation is not readable in Redis after it has returned.
 //! - P4: nobody runs a body beside the flight of the table that has his lease, generations and epochs; where nothing interferes, one body runs in all.
-//!   Excepted is a leader that looks a second time: a caller that joins meanwhile may not follow it, and runs its own body.
 //!   A flight that an invalidation took out of the table, or that a caller with a younger view displaced, is not found again by callers with its own view.
 //! - Progress: as long as a call has not ended, there is a step.
 //!

@@ -11,6 +11,8 @@
 mod fill;
 mod load;
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,11 +60,25 @@ pub(crate) enum Ttl {
     Until(Instant),
 }
 
+/// A future of a part of a call. Boxed, so that a cached function's future is hardly larger than its body's; and without its
+/// type, which the compiler would have to look through wherever one cached function calls another.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// What a call has to do.
 enum Turn {
     /// Return this value.
     Found(Shared),
     Load(Load),
+}
+
+/// What came of following a flight.
+enum Followed {
+    Value(Shared),
+    /// Its leader has left, the seat is ours.
+    Lead(Seat),
+    Failed,
+    /// Look again.
+    Nothing,
 }
 
 /// A load that is to be done.
@@ -77,59 +93,60 @@ struct Load {
 
 impl Call {
     /// Finds the value, somebody who is loading it, or the seat of the one who loads.
-    async fn turn(&self) -> Turn {
+    fn turn(&self) -> Boxed<'_, Turn> {
+        Box::pin(self.take_turn())
+    }
+
+    async fn take_turn(&self) -> Turn {
         let flights = &self.cache.flights;
-        let mut failures = 0;
+        let type_id = (self.kind.type_id)();
+        let (mut failures, mut changes) = (0, 0);
         let mut failed = false;
         while failures < MAX_FAILED_FLIGHTS {
             let began = flights.ticket();
-            let (aged, seen) = match self.query().fetch().await {
+            let (mut aged, seen) = match self.query().fetch().await {
                 Found::Value(value) => return Turn::Found(value),
                 Found::Aged(aged, seen) => (Some(aged), seen),
                 Found::Nothing(seen) => (None, seen),
             };
             failed = seen.failed;
-            let mut aged = match aged {
-                // What was loaded a moment ago failed.
-                Some(aged) if failures > 0 && self.terms.return_on_error(aged.age) => {
-                    return self.aged(aged);
-                }
-                aged => aged,
-            };
-            let type_id = (self.kind.type_id)();
-            if self.goes_alone(&seen) {
-                let seat = flights.lead(&self.key, type_id);
-                return self.take_off(seat, seen, aged).await;
-            }
-            let oldest = self.oldest(&seen);
-            let follower = match flights.join(&self.key, type_id, &seen, began, oldest) {
-                Joined::Lead(seat) => return self.take_off(seat, seen, aged).await,
-                Joined::Follow(follower) => Some(follower),
-                Joined::Apart => None,
-            };
-            // Somebody else is loading it anew.
-            if let Some(aged) = aged.take_if(|aged| self.terms.return_while_loading(aged.age)) {
+            // What was loaded a moment ago failed.
+            let failing = |aged: &mut Aged| failures > 0 && self.terms.return_on_error(aged.age);
+            if let Some(aged) = aged.take_if(failing) {
                 return self.aged(aged);
             }
-            let Some(follower) = follower else {
-                break;
+            let joined = match self.goes_alone(&seen) {
+                true => Joined::Lead(flights.lead(&self.key, type_id)),
+                false => flights.join(&self.key, type_id, &seen, began, self.oldest(&seen)),
             };
-            match self.follow(follower, aged.as_ref()).await {
-                Some(Landing::Landed(value)) => {
-                    self.counters.coalesced.one();
-                    return Turn::Found(value);
-                }
-                Some(Landing::TakenOver(seat)) if seat.is_prepared() => {
-                    return self.load(seat, aged, failed);
-                }
-                Some(Landing::TakenOver(seat)) => return self.take_off(seat, seen, aged).await,
-                Some(Landing::Failed) => failures += 1,
-                // It takes too long.
-                None => {
-                    if let Some(value) = self.instead().await {
-                        return Turn::Found(value);
+            let seat = match joined {
+                Joined::Lead(seat) => seat,
+                joined => {
+                    // Somebody else is loading it anew.
+                    let meanwhile = |aged: &mut Aged| self.terms.return_while_loading(aged.age);
+                    if let Some(aged) = aged.take_if(meanwhile) {
+                        return self.aged(aged);
+                    }
+                    let Joined::Follow(follower) = joined else {
+                        break;
+                    };
+                    match self.follow(follower, aged.as_ref()).await {
+                        Followed::Value(value) => return Turn::Found(value),
+                        Followed::Lead(seat) if seat.is_prepared() => {
+                            return self.load(seat, aged, failed);
+                        }
+                        Followed::Lead(seat) => seat,
+                        Followed::Failed => {
+                            failures += 1;
+                            continue;
+                        }
+                        Followed::Nothing => continue,
                     }
                 }
+            };
+            match self.take_off(seat, seen, aged, changes).await {
+                Some(turn) => return turn,
+                None => changes += 1,
             }
         }
         Turn::Load(Load {
@@ -139,11 +156,24 @@ impl Call {
         })
     }
 
-    /// Waits for the flight: `None` where it takes longer than one waits who has something else to return.
-    async fn follow(&self, follower: Follower, aged: Option<&Aged>) -> Option<Landing> {
-        match self.patience(aged) {
+    /// Waits for the flight, no longer than one waits who has something else to return.
+    async fn follow(&self, follower: Follower, aged: Option<&Aged>) -> Followed {
+        let landing = match self.patience(aged) {
             Some(limit) => clock::within(limit, follower.landing()).await,
             None => Some(follower.landing().await),
+        };
+        match landing {
+            Some(Landing::Landed(value)) => {
+                self.counters.coalesced.one();
+                Followed::Value(value)
+            }
+            Some(Landing::TakenOver(seat)) => Followed::Lead(seat),
+            Some(Landing::Failed) => Followed::Failed,
+            Some(Landing::Dissolved) => Followed::Nothing,
+            None => match self.instead().await {
+                Some(value) => Followed::Value(value),
+                None => Followed::Nothing,
+            },
         }
     }
 
@@ -178,18 +208,28 @@ impl Call {
         }
     }
 
-    /// From the lead to the leave to fill. `aged` is what may be returned where another process is loading.
-    async fn take_off(&self, mut seat: Seat, mut seen: Seen, mut aged: Option<Aged>) -> Turn {
+    /// From the lead to the leave to fill; `None`: look again, since the entry is another than the one that was seen.
+    /// `aged` is what may be returned where another process is loading, `changes` how often the entry was another.
+    async fn take_off(
+        &self,
+        mut seat: Seat,
+        mut seen: Seen,
+        mut aged: Option<Aged>,
+        changes: usize,
+    ) -> Option<Turn> {
+        if changes >= MAX_CHANGES {
+            seat.depart(seen.clone());
+            return Some(self.lead(seat, seen, aged, Permit::None));
+        }
         let mut patience = Patience::new();
         let began = clock::now();
-        let mut changes = 0;
-        while changes < MAX_CHANGES {
+        loop {
             let (Some(remote), Some(seen_remote)) = (&self.cache.remote, &mut seen.remote) else {
-                return self.take_off_locally(seat, seen, aged);
+                return Some(self.take_off_locally(seat, seen, aged));
             };
             let overtaken = seen_remote.overtaken();
             if let Err(trouble) = remote.renew(&self.key, seen_remote, self.kept()).await {
-                return self.take_off_without_redis(seat, seen, aged, &trouble);
+                return Some(self.take_off_without_redis(seat, seen, aged, &trouble));
             }
             let tells = seen_remote.teller.is_some();
             let token = remote::new_token();
@@ -203,13 +243,13 @@ impl Call {
                     lease.keep_alive();
                     let seen = seen.under(token);
                     seat.depart(seen.clone());
-                    return self.lead(seat, seen, aged, Permit::Leased(lease));
+                    return Some(self.lead(seat, seen, aged, Permit::Leased(lease)));
                 }
                 Ok(Leave::Held(holder)) => {
                     let seen = seen.under(holder);
                     seat.depart(seen.clone());
                     if let Some(aged) = aged.take_if(|aged| self.is_waited_enough(aged, began)) {
-                        return self.aged(aged);
+                        return Some(self.aged(aged));
                     }
                     match told {
                         Some(told) => {
@@ -217,26 +257,28 @@ impl Call {
                             let longest = limit.unwrap_or(Duration::MAX).min(remote.lease());
                             patience.wait(told, tells, longest).await;
                         }
-                        None => return self.lead(seat, seen, aged, Permit::None),
+                        None => return Some(self.lead(seat, seen, aged, Permit::None)),
                     }
                 }
+                // Nobody could tell any more who may share what this flight loads, so everybody begins anew.
                 Ok(Leave::Changed) => {
-                    changes += 1;
-                    seat.depart(seen.clone());
+                    seat.dissolve();
+                    return None;
                 }
-                Err(trouble) => return self.take_off_without_redis(seat, seen, aged, &trouble),
+                Err(trouble) => {
+                    return Some(self.take_off_without_redis(seat, seen, aged, &trouble));
+                }
             }
             // Departed before this look: whoever comes later may only share what it finds if he saw what we saw.
             (aged, seen) = match self.query().fetch().await {
                 Found::Value(value) => {
                     seat.land(Arc::clone(&value));
-                    return Turn::Found(value);
+                    return Some(Turn::Found(value));
                 }
                 Found::Aged(aged, again) => (Some(aged), again),
                 Found::Nothing(again) => (None, again),
             };
         }
-        self.lead(seat, seen, aged, Permit::None)
     }
 
     /// Whether to return a value, found a moment ago, rather than to wait for the one that another process has been asked
@@ -264,16 +306,18 @@ impl Call {
 
     /// What may be returned instead of what cannot be loaded, or takes too long: looked for anew, because it may have been
     /// invalidated since it was found.
-    async fn instead(&self) -> Option<Shared> {
-        match self.query().fetch().await {
-            Found::Value(value) => Some(value),
-            Found::Aged(aged, _) if self.terms.return_on_error(aged.age) => {
-                self.count(aged.age);
-                log::stale(self.key.as_str());
-                Some(aged.value)
+    fn instead(&self) -> Boxed<'_, Option<Shared>> {
+        Box::pin(async {
+            match self.query().fetch().await {
+                Found::Value(value) => Some(value),
+                Found::Aged(aged, _) if self.terms.return_on_error(aged.age) => {
+                    self.count(aged.age);
+                    log::stale(self.key.as_str());
+                    Some(aged.value)
+                }
+                Found::Aged(..) | Found::Nothing(_) => None,
             }
-            Found::Aged(..) | Found::Nothing(_) => None,
-        }
+        })
     }
 
     async fn ask_leave(

@@ -75,6 +75,8 @@ enum Phase {
     Vacant(Option<Box<Cabin>>),
     Landed(Shared),
     Failed,
+    /// The entry changed under the leader: everybody looks again.
+    Dissolved,
 }
 
 /// What became of the wish to join.
@@ -186,7 +188,7 @@ impl Flight {
     fn admit(&self, seen: &Seen, began: Ticket, oldest: Option<Duration>) -> bool {
         let mut state = lock(&self.state);
         let admitted = match (&state.phase, &state.departure) {
-            (Phase::Failed, _) => false,
+            (Phase::Failed | Phase::Dissolved, _) => false,
             // Not departed: whatever it will load is younger than the caller.
             (_, None) => true,
             (_, Some(departure)) => {

@@ -277,7 +277,10 @@ impl Pending {
     pub(crate) async fn settle(&mut self) -> Invalidated {
         self.armed = true;
         let (doomed, cache) = (Arc::clone(&self.doomed), Arc::clone(&self.cache));
-        let told = Box::pin(async move { doomed.apply(&cache).await }).await;
+        // Without its type, which the compiler would have to look through wherever a mutating function is called.
+        let telling: Pin<Box<dyn Future<Output = Invalidated> + Send>> =
+            Box::pin(async move { doomed.apply(&cache).await });
+        let told = telling.await;
         self.armed = false;
         told
     }

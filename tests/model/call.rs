@@ -249,6 +249,10 @@ impl Protocol<'_> {
         };
         let cabin = match flight.phase {
             FlightPhase::Led => unreachable!("a led flight has not landed"),
+            FlightPhase::Dissolved => {
+                world.calls[number].role = Role::None;
+                return self.wake(world, number);
+            }
             FlightPhase::Landed(version) => return self.finish(world, number, version),
             FlightPhase::Vacant(cabin) => cabin,
         };
@@ -283,6 +287,18 @@ impl Protocol<'_> {
         }
     }
 
+    /// Sends everybody back to look again, its leader too.
+    pub(crate) fn dissolve(&self, world: &mut World, number: usize) {
+        let Role::Leads(flight) = world.calls[number].role else {
+            unreachable!("only a leader dissolves its flight");
+        };
+        if let Some(flight) = &mut world.flights[usize::from(flight)] {
+            flight.phase = FlightPhase::Dissolved;
+        }
+        self.leave_table(world, number, flight);
+        world.calls[number].role = Role::None;
+    }
+
     pub(crate) fn land_flight(&self, world: &mut World, flight: u8, version: Version) {
         if let Some(flight) = &mut world.flights[usize::from(flight)] {
             flight.phase = FlightPhase::Landed(version);
@@ -306,7 +322,10 @@ impl Protocol<'_> {
                 self.depart_flight(&mut world, number);
                 Phase::Ready
             }
-            (true, MAX_CHANGES) => Phase::Ready,
+            (true, MAX_CHANGES) => {
+                self.depart_flight(&mut world, number);
+                Phase::Ready
+            }
             (true, _) if missing => Phase::Renewing,
             (true, _) => Phase::Acquiring,
         };
@@ -376,10 +395,12 @@ impl Protocol<'_> {
         let guard = match phase {
             Phase::Granted => Guard::DepartureWhenGranted,
             Phase::Held => Guard::DepartureWhenHeld,
-            _ => Guard::DepartureBeforeTheSecondLook,
+            _ => Guard::DissolvedBeforeTheSecondLook,
         };
-        if self.has(guard) {
-            self.depart_flight(&mut world, number);
+        match (self.has(guard), phase) {
+            (true, Phase::Changed) => self.dissolve(&mut world, number),
+            (true, _) => self.depart_flight(&mut world, number),
+            (false, _) => {}
         }
         world.calls[number].phase = match (phase, self.configuration.coalesce) {
             (Phase::Changed, _) => {
@@ -405,12 +426,10 @@ impl Protocol<'_> {
     pub(crate) fn load(&self, mut world: World, number: usize) -> Outcome {
         let call = &world.calls[number];
         for other in &world.calls {
-            // While a leader looks a second time, a call that begins cannot follow it, and either may get the lease.
-            let at_first_look = call.changes == 0 && other.changes == 0;
             let loads = matches!(other.phase, Phase::Loading(_));
             let beside = displaced(&world, call.role, other.role)
                 || displaced(&world, other.role, call.role);
-            if loads && at_first_look && beside && is_same_view(&call.view, &other.view) {
+            if loads && beside && is_same_view(&call.view, &other.view) {
                 return Err("P4: two bodies run in one process under one view");
             }
         }

@@ -119,6 +119,13 @@ pub(crate) const SHORT: &[Configuration] = &[
         ..PLAIN
     },
     Configuration {
+        name: "an entry is evicted, and invalidated",
+        calls: &[asks(0), asks(0), asks(1)],
+        invalidations: &[by(1, ENTRY)],
+        events: &[Event::EvictEntry],
+        ..PLAIN
+    },
+    Configuration {
         name: "a prefix is invalidated",
         calls: &[asks(0), asks(0), asks(1)],
         invalidations: &[by(1, PREFIX)],

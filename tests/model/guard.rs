@@ -37,7 +37,7 @@ guards! {
     /// A follower saw the lease of the flight.
     FollowersSawTheLease => In("an entry is invalidated"),
     /// A flight without a lease is followed by nobody who began after its departure.
-    FollowersNeedALease => In("an entry is invalidated"),
+    FollowersNeedALease => In("an entry is evicted, and invalidated"),
     /// A follower saw the generations of the flight.
     FollowersSawTheGenerations => In("a prefix is invalidated"),
     /// A flight that departed without a generation is followed by nobody who began after its departure.
@@ -46,8 +46,8 @@ guards! {
     FollowersSawTheEpochs => In("Redis does not answer"),
     /// Who began before the departure may follow, whatever was seen.
     EarlierCallersMayFollow => In("calls of one process"),
-    /// After *changed* the flight departs before the leader looks again.
-    DepartureBeforeTheSecondLook => In("an entry is invalidated"),
+    /// After *changed* the flight is dissolved before its leader looks again.
+    DissolvedBeforeTheSecondLook => In("an entry is invalidated"),
     /// The flight departs when the lease is granted.
     DepartureWhenGranted => In("an entry is invalidated"),
     /// The flight departs when the lease is held by another.

@@ -8,8 +8,9 @@ use crate::world::{
     Stage, Token, Watched, World,
 };
 
-/// Times a leader looks again because the entry changed under it; 3 in the runtime, where more calls can change it.
-pub(crate) const MAX_CHANGES: u8 = 2;
+/// Times a leader looks again because the entry changed under it; 3 in the runtime, where more calls can change it. With 1
+/// what comes after is within the reach of few calls.
+pub(crate) const MAX_CHANGES: u8 = 1;
 
 /// The token of every generation once tokens repeat.
 pub(crate) const REPEATED: Token = 1;

@@ -232,6 +232,8 @@ pub(crate) struct Flight {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum FlightPhase {
     Led,
+    /// The entry changed under the leader: everybody looks again.
+    Dissolved,
     Vacant(Option<Cabin>),
     Landed(Version),
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Call, Ttl};
+use super::{Boxed, Call, Ttl};
 use crate::clock::{self, Instant};
 use crate::entry::{self, Parcel};
 use crate::flight::{Cabin, Seat};
@@ -25,7 +25,11 @@ struct Loaded<'a> {
 
 impl Call {
     /// Stores what was loaded, where the leader's permit allows it.
-    pub(super) async fn fill(&self, mut seat: Seat, value: Shared, began: Instant) {
+    pub(super) fn fill(&self, seat: Seat, value: Shared, began: Instant) -> Boxed<'_, ()> {
+        Box::pin(self.fill_in(seat, value, began))
+    }
+
+    async fn fill_in(&self, mut seat: Seat, value: Shared, began: Instant) {
         let now = clock::now();
         let loaded = Loaded {
             value: &value,

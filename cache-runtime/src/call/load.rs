@@ -84,8 +84,7 @@ impl Call {
     where
         B: Future<Output = O::Returned>,
     {
-        // Boxed, so that it takes no room while the body runs.
-        match Box::pin(self.ready(hands)).await {
+        match self.ready(hands).await {
             Ok(value) => Ok(value),
             Err(ready) => {
                 self.count_miss(&ready.load);
@@ -101,7 +100,7 @@ impl Call {
         O::Returned: Send,
         B: Future<Output = O::Returned> + Send + 'static,
     {
-        let ready = match Box::pin(self.ready(hands)).await {
+        let ready = match self.ready(hands).await {
             Ok(value) => return Ok(value),
             Err(ready) => ready,
         };
@@ -128,7 +127,7 @@ impl Call {
                 if let Some(joined) = clock::within(limit, &mut task).await {
                     return finished(joined).await;
                 }
-                let instead = Box::pin(self.instead()).await;
+                let instead = self.instead().await;
                 match instead.as_ref().and_then(hands.take) {
                     Some(value) => Ok(value),
                     None => finished(task.await).await,
@@ -189,7 +188,7 @@ impl Call {
         if let Some(mut seat) = load.seat {
             let value = (hands.share)(&loaded);
             seat.land(Arc::clone(&value));
-            Box::pin(self.fill(seat, value, began)).await;
+            self.fill(seat, value, began).await;
         }
         Ok(loaded)
     }
@@ -210,7 +209,7 @@ impl Call {
         if self.terms.stale.if_error.is_zero() && self.terms.early <= 0.0 {
             return returned;
         }
-        let instead: Option<Shared> = Box::pin(self.instead()).await;
+        let instead: Option<Shared> = self.instead().await;
         match instead.as_ref().and_then(hands.take) {
             Some(value) => O::join(value),
             None => returned,

@@ -11,6 +11,8 @@ pub(crate) enum Landing {
     /// The leader was dropped, the seat is ours.
     TakenOver(Seat),
     Failed,
+    /// The entry changed under the leader, who looks again, as everybody has to.
+    Dissolved,
 }
 
 /// Somebody who waits for a flight.
@@ -38,6 +40,7 @@ impl Follower {
             Phase::Led => None,
             Phase::Landed(value) => Some(Landing::Landed(Arc::clone(value))),
             Phase::Failed => Some(Landing::Failed),
+            Phase::Dissolved => Some(Landing::Dissolved),
             Phase::Vacant(cabin) => {
                 let cabin = cabin.take();
                 state.phase = Phase::Led;

@@ -29,6 +29,7 @@ enum SeatOutcome {
     Open,
     Landed,
     Failed,
+    Dissolved,
 }
 
 impl Seat {
@@ -83,6 +84,11 @@ impl Seat {
         self.outcome = SeatOutcome::Failed;
     }
 
+    /// Sends all followers back to look again, as their leader does: the entry is another than the one that was seen.
+    pub(crate) fn dissolve(mut self) {
+        self.outcome = SeatOutcome::Dissolved;
+    }
+
     /// Runs `fill` unless the entry has been invalidated since the flight began; no invalidation comes in between.
     pub(crate) fn while_current(&self, fill: impl FnOnce()) -> bool {
         let shard = self.flights.shard(&self.flight.key);
@@ -108,8 +114,10 @@ impl Drop for Seat {
         }
         remove(&mut shard, &self.flight);
         drop(shard);
-        if self.outcome != SeatOutcome::Landed {
-            self.flight.set(Phase::Failed);
+        match self.outcome {
+            SeatOutcome::Landed => {}
+            SeatOutcome::Dissolved => self.flight.set(Phase::Dissolved),
+            SeatOutcome::Open | SeatOutcome::Failed => self.flight.set(Phase::Failed),
         }
     }
 }
