@@ -83,6 +83,8 @@ fn no_read_in_any_process_is_older_than_what_was_due_whatever_happens() {
         ("reads checked: at once", 500),
         ("reads checked: within the lag", 1_000),
         ("answered in process", 200),
+        ("answered stale, within their window", 20),
+        ("reads that failed", 5),
         ("invalidations confirmed by Redis", 50),
     ] {
         let count = outcome.count(name);

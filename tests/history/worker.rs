@@ -148,7 +148,7 @@ impl Worker {
     async fn run(self, mut dice: Dice) {
         while !self.stop.load(Ordering::Relaxed) {
             let record = Record {
-                kind: KINDS[dice.below(4)],
+                kind: KINDS[dice.below(KINDS.len() as u64)],
                 id: dice.roll() % RECORDS,
             };
             // Now and then little enough is written for values to be answered in process for longer than the lag.

@@ -110,6 +110,24 @@ fn who_began_later_follows_only_while_the_lease_of_the_flight_stands() {
     }
 }
 
+/// Whoever would follow it now might wait for a load beside that of somebody who came in between.
+#[tokio::test]
+async fn a_flight_whose_entry_has_changed_is_dissolved_for_all() {
+    let airport = Airport::new();
+    let began = airport.flights.ticket();
+    let seen = airport.remote(None, 1);
+    let seat = airport.lead(&seen);
+    let follower = airport.follow(&seen, began);
+
+    seat.dissolve();
+
+    assert!(matches!(follower.landing().await, Landing::Dissolved));
+    assert_eq!(airport.flights.len(), 0);
+    // Its leader, too, leads another one or follows.
+    let _other = airport.lead(&seen);
+    airport.follow(&seen, began);
+}
+
 /// It may have been missing at his look-up because the prefix was invalidated once more.
 #[test]
 fn who_began_later_does_not_follow_a_flight_without_a_generation() {
