@@ -19,6 +19,7 @@ const LAYERS: &[&[&str]] = &[
         "patience",
         "policy",
         "random",
+        "secret",
     ],
     &["key", "stats", "value"],
     &["config", "outcome", "site"],

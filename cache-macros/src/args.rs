@@ -84,6 +84,7 @@ pub(crate) struct CachedArgs {
     pub(crate) prefix: Slot<Prefix>,
     pub(crate) key: Slot<Template>,
     pub(crate) skip: Slot<Vec<Ident>>,
+    pub(crate) sensitive: Slot<Vec<Ident>>,
     pub(crate) tags: Slot<Tags>,
     pub(crate) near: Slot<bool>,
     pub(crate) near_ttl: Slot<Duration>,
@@ -104,6 +105,7 @@ impl Options for CachedArgs {
         "prefix",
         "key",
         "skip",
+        "sensitive",
         "tags",
         "near",
         "near_ttl",
@@ -123,6 +125,7 @@ impl Options for CachedArgs {
             "prefix" => assign(&mut self.prefix, name, input),
             "key" => assign(&mut self.key, name, input),
             "skip" => list(&mut self.skip, name, input),
+            "sensitive" => list(&mut self.sensitive, name, input),
             "tags" => assign(&mut self.tags, name, input),
             "near" => assign_flag(&mut self.near, name, input),
             "near_ttl" => assign_with(&mut self.near_ttl, name, input, options::near_ttl),
@@ -152,6 +155,7 @@ impl Options for CachedArgs {
 pub(crate) struct InvalidateArgs {
     pub(crate) prefix: Slot<Prefixes>,
     pub(crate) key: Slot<Template>,
+    pub(crate) sensitive: Slot<Vec<Ident>>,
     pub(crate) tags: Slot<Tags>,
     pub(crate) when: Slot<When>,
     pub(crate) runtime: Slot<Path>,
@@ -169,13 +173,14 @@ impl InvalidateArgs {
 
 impl Options for InvalidateArgs {
     const ATTRIBUTE: &str = "cache_invalidate";
-    const NAMES: &[&str] = &["prefix", "key", "tags", "when", "crate"];
+    const NAMES: &[&str] = &["prefix", "key", "sensitive", "tags", "when", "crate"];
 
     fn read(&mut self, name: &Ident, input: ParseStream<'_>) -> Option<Result<()>> {
         self.given.push(name.to_string());
         Some(match name.to_string().as_str() {
             "prefix" => assign(&mut self.prefix, name, input),
             "key" => assign(&mut self.key, name, input),
+            "sensitive" => list(&mut self.sensitive, name, input),
             "tags" => assign(&mut self.tags, name, input),
             "when" => assign(&mut self.when, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
@@ -228,7 +233,18 @@ fn list(slot: &mut Slot<Vec<Ident>>, name: &Ident, input: ParseStream<'_>) -> Re
     if names.is_empty() {
         return Err(form());
     }
-    fill(slot, name, names.into_iter().collect())
+    let names: Vec<_> = names.into_iter().collect();
+    for (position, word) in names.iter().enumerate() {
+        if names
+            .iter()
+            .take(position)
+            .any(|before| before.unraw() == word.unraw())
+        {
+            let message = format!("`{word}` is named twice; remove one of the two");
+            return Err(Error::new(word.span(), message));
+        }
+    }
+    fill(slot, name, names)
 }
 
 /// Every option ends here, so that none lacks the check for a second occurrence.

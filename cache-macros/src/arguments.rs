@@ -17,10 +17,20 @@ pub(crate) struct Argument {
     /// Its place in the signature.
     pub(crate) position: usize,
     pub(crate) binding: Binding,
+    /// How it stands in a key.
+    pub(crate) shown: Shown,
     /// The token that says most about its type, for errors about it.
     pub(crate) place: Span,
     /// Its `#[cfg(..)]`s, which decide whether it is there at all.
     pub(crate) conditions: Vec<Attribute>,
+}
+
+/// How an argument stands in keys and tags.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Clear,
+    /// As a keyed hash.
+    Hashed,
 }
 
 /// What an argument is called.
@@ -54,6 +64,24 @@ impl Arguments {
             .filter(|argument| argument.name().is_none_or(|name| !skipped.contains(&name)))
             .cloned()
             .collect()
+    }
+
+    /// Has these arguments hashed wherever they are part of a key or a tag.
+    pub(crate) fn hash(&mut self, sensitive: &[Ident], errors: &mut Errors) {
+        for word in sensitive {
+            let found = self.find(word, "`sensitive` takes names of arguments");
+            let Some(name) = errors.keep(found).cloned() else {
+                continue;
+            };
+            let named = self.0.iter_mut().filter(|one| one.name() == Some(&name));
+            named.for_each(|argument| argument.shown = Shown::Hashed);
+        }
+    }
+
+    /// How an argument of this name stands in a key.
+    pub(crate) fn shown(&self, name: &Ident) -> Shown {
+        let named = self.iter().find(|argument| argument.name() == Some(name));
+        named.map_or(Shown::Clear, |argument| argument.shown)
     }
 
     /// The name as the signature has it, with the hygiene it has there.
@@ -125,6 +153,7 @@ impl Argument {
         Self {
             position,
             binding,
+            shown: Shown::Clear,
             place: telling(r#type),
             conditions,
         }

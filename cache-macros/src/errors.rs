@@ -16,6 +16,10 @@ impl Errors {
         }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// The value of a step that may have failed; its mistake is kept here.
     pub(crate) fn keep<T>(&mut self, step: Result<T>) -> Option<T> {
         step.map_err(|error| self.push(error)).ok()

@@ -6,7 +6,7 @@
 //! hygienic: `__private` and `__SITE` stand in a block that does not contain the body.
 
 use crate::args::Given;
-use crate::arguments::{Argument, Binding};
+use crate::arguments::{Argument, Binding, Shown};
 use crate::function::Boxed;
 use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Policy, Run, Target};
 use crate::options::{Coalesce, Ttl, When};
@@ -101,12 +101,14 @@ fn links(policy: &Policy) -> TokenStream {
 fn tagging(tags: &[Vec<Part>]) -> Option<TokenStream> {
     let spell = |part: &Part| match part {
         Part::Text(text) => text.clone(),
-        Part::Value(value, fields) => {
+        Part::Value(value, fields, shown) => {
             let fields = fields.iter().map(|field| match field {
                 Member::Named(name) => format!(".{name}"),
                 Member::Unnamed(index) => format!(".{}", index.index),
             });
-            format!("{{{value}{}}}", fields.collect::<String>())
+            // Another spelling, since a tag in clear is another tag than the same one hashed.
+            let mark = if *shown == Shown::Hashed { "#" } else { "" };
+            format!("{{{mark}{value}{}}}", fields.collect::<String>())
         }
     };
     let tags = tags
@@ -222,7 +224,7 @@ fn has_attributes(statement: &TokenStream) -> bool {
     matches!(first, Some(TokenTree::Punct(punct)) if punct.as_char() == '#')
 }
 
-/// `key.arg(&id)` at the argument's type, so that this is underlined if it cannot be part of a key.
+/// `key.arg(&id)`, or `key.sensitive_arg(&token)`, at the argument's type, so that this is underlined if it cannot be part of a key.
 fn argument(argument: &Argument) -> TokenStream {
     let (place, conditions) = (argument.place, &argument.conditions);
     let mut value = value(argument);
@@ -230,7 +232,11 @@ fn argument(argument: &Argument) -> TokenStream {
     let unused = value.to_string().starts_with('_');
     let unused = unused.then(|| quote!(#[allow(clippy::used_underscore_binding)]));
     let reference = quote_spanned!(place=> &#value);
-    quote_spanned!(at(place)=> #(#conditions)* #unused key.arg(#reference))
+    let method = match argument.shown {
+        Shown::Clear => quote_spanned!(at(place)=> arg),
+        Shown::Hashed => quote_spanned!(at(place)=> sensitive_arg),
+    };
+    quote_spanned!(at(place)=> #(#conditions)* #unused key.#method(#reference))
 }
 
 /// `key.text(":profile")` and `key.hole(&user.id)`, at the template, for a writer of that name.
@@ -240,10 +246,14 @@ fn template(writer: &str, parts: &[Part]) -> Vec<TokenStream> {
             let writer = Ident::new(writer, Span::mixed_site());
             quote_spanned!(Span::mixed_site()=> #writer.text(#text))
         }
-        Part::Value(value, fields) => {
+        Part::Value(value, fields, shown) => {
             let place = at(value.span());
             let writer = Ident::new(writer, place);
-            quote_spanned!(place=> #writer.hole(&#value #(.#fields)*))
+            let hole = match shown {
+                Shown::Clear => Ident::new("hole", place),
+                Shown::Hashed => Ident::new("sensitive_hole", place),
+            };
+            quote_spanned!(place=> #writer.#hole(&#value #(.#fields)*))
         }
     };
     parts.iter().map(part).collect()

@@ -1,13 +1,16 @@
 //! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
 
+mod sensitive;
+
 use crate::args::{CachedArgs, Given, InvalidateArgs, Options as _, Slot};
-use crate::arguments::{Argument, Arguments};
+use crate::arguments::{Argument, Arguments, Shown};
 use crate::errors::Errors;
 use crate::function::{Function, arguments_of, first_argument, spell};
 use crate::options::{Coalesce, Prefixes, Tags, Ttl, When};
 use crate::template::{Piece, Template};
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
+use sensitive::{all_are_named, none_is_skipped};
 use std::time::Duration;
 use syn::spanned::Spanned;
 use syn::{Error, GenericArgument, Ident, Member, Path, Result, ReturnType, Type};
@@ -78,7 +81,7 @@ pub(crate) enum Target {
 pub(crate) enum Part {
     Text(String),
     /// An argument, or a field of it.
-    Value(Ident, Vec<Member>),
+    Value(Ident, Vec<Member>, Shown),
 }
 
 impl CachedFn {
@@ -92,7 +95,9 @@ impl CachedFn {
             "use `cache.get_or_set(..)` inside it",
         ));
         errors.keep(returns_something(&function));
-        let frame = Frame::new(function, args.runtime.take(), "a cached value", &mut errors);
+        let runtime = args.runtime.take();
+        let mut frame = Frame::new(function, runtime, "a cached value", &mut errors);
+        let sensitive = frame.hash(args.sensitive.take(), &mut errors);
         errors.keep(is_owned(&frame.returned));
         errors.keep(has_effect(&args));
         let run = errors.keep(run(&args, &frame.function));
@@ -102,6 +107,12 @@ impl CachedFn {
             Some(key) => Key::Template(errors.keep(frame.resolve(key.value)).unwrap_or_default()),
             None => Key::Arguments(frame.arguments.without(&skipped, &mut errors)),
         };
+        match &key {
+            Key::Arguments(_) => none_is_skipped(&sensitive, &skipped, &mut errors),
+            Key::Template(key) => {
+                all_are_named(&sensitive, tags.iter().chain([key]), &mut errors);
+            }
+        }
         let policy = Policy {
             prefix: args.prefix.map(|prefix| prefix.value.0),
             ttl: args.ttl,
@@ -188,14 +199,20 @@ impl InvalidatingFn {
             "an invalidating function",
             "use `cache.invalidate_prefix(..)` inside it",
         ));
-        let frame = Frame::new(
+        let mut frame = Frame::new(
             function,
             args.runtime.take(),
             "what an invalidating function returns",
             &mut errors,
         );
+        let sensitive = frame.hash(args.sensitive.take(), &mut errors);
         let when = args.when.take().map(|when| when.value).unwrap_or_default();
         let targets = targets(args, &frame, &mut errors);
+        let templates = targets.iter().filter_map(|target| match target {
+            Target::Prefix(_) => None,
+            Target::Entry { key: template, .. } | Target::Tag(template) => Some(template),
+        });
+        all_are_named(&sensitive, templates, &mut errors);
         errors.finish(Self {
             frame,
             when,
@@ -286,7 +303,8 @@ impl Frame {
                         // It resolves where the argument does, and an error in it underlines the template.
                         let mut value = argument.clone();
                         value.set_span(argument.span().located_at(hole.argument.span()));
-                        parts.push(Part::Value(value, hole.fields));
+                        let shown = self.arguments.shown(argument);
+                        parts.push(Part::Value(value, hole.fields, shown));
                     }
                 }
             }

@@ -75,6 +75,26 @@ fn a_template_names_arguments_and_their_fields() {
 }
 
 #[test]
+fn a_sensitive_argument_is_written_hashed_wherever_it_stands() {
+    let item = "async fn session(db: &Db, token: &str, user: &User) -> Session { db.session(token, user).await }";
+    check("sensitive", cached("skip(db), sensitive(token)", item));
+    check(
+        "sensitive_template",
+        cached(
+            r#"prefix = "session", key = "{token}:{user.id}", tags = ["mail:{user.email}"], sensitive(token, user)"#,
+            item,
+        ),
+    );
+    check(
+        "invalidate_sensitive",
+        invalidating(
+            r#"prefix = "session", key = "{token}:profile", tags = "token:{token}", sensitive(token)"#,
+            "async fn log_out(token: String) { store(token).await; }",
+        ),
+    );
+}
+
+#[test]
 fn a_computed_ttl_is_evaluated_before_the_body() {
     check(
         "computed_ttl",

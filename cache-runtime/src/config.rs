@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 use crate::location::RedisUrl;
+use crate::secret::HashKey;
 use crate::value::codec::Codec;
 pub use builder::CacheBuilder;
 
@@ -75,6 +76,9 @@ pub struct CacheConfig {
     pub enabled: bool,
     /// Whether large values are to be compressed in Redis. Default: `false`. Kept, and not applied by this version.
     pub compression: bool,
+    /// Under which sensitive arguments are hashed. Default: `None`, a random one where there is no Redis; where there is,
+    /// functions with sensitive arguments run uncached.
+    pub(crate) hash_key: Option<HashKey>,
 }
 
 /// What confirms an invalidation.
@@ -111,6 +115,7 @@ impl Default for CacheConfig {
             codec: Codec::DEFAULT,
             enabled: true,
             compression: false,
+            hash_key: None,
         }
     }
 }

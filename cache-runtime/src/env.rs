@@ -11,6 +11,7 @@
 //! | `CACHE_KEY_PREFIX` | `key_prefix` | names separated by `:` |
 //! | `CACHE_ENABLED`, `CACHE_COMPRESSION` | `enabled`, `compression` | boolean |
 //! | `CACHE_MEMORY_LIMIT`, `CACHE_MAX_ENTRIES` | `memory_limit`, `max_entries` | size, number |
+//! | `CACHE_HASH_KEY` | `hash_key` | at least 16 bytes of text, taken as they are; never shown |
 //! | `DEBUG` | `enabled` to false if true, unless `CACHE_ENABLED` is set; other tools' values are ignored | boolean |
 //! | `RAILWAY_ENVIRONMENT` | the profile, under whatever the variables above say; other names choose none | `development`, `production` |
 //!
@@ -24,9 +25,10 @@ use crate::config::{CacheBuilder, CacheConfig, lasting, usable_prefix};
 use crate::duration;
 use crate::error::{Error, ErrorKind};
 use crate::location::{DEFAULT_PORT, RedisUrl, port_number};
+use crate::secret::HashKey;
 
 /// Every variable that is read.
-const VARIABLES: [&str; 20] = [
+const VARIABLES: [&str; 21] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -45,6 +47,7 @@ const VARIABLES: [&str; 20] = [
     "CACHE_MEMORY_LIMIT",
     "CACHE_MAX_ENTRIES",
     "CACHE_COMPRESSION",
+    "CACHE_HASH_KEY",
     "RAILWAY_ENVIRONMENT",
     "DEBUG",
 ];
@@ -125,6 +128,7 @@ pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<CacheConfi
         &mut config.compression,
         variables.one("CACHE_COMPRESSION", boolean)?,
     );
+    config.hash_key = variables.secret("CACHE_HASH_KEY", |text| HashKey::new(text.as_bytes()))?;
     let debug = variables
         .text("DEBUG")
         .is_some_and(|text| boolean(&text) == Ok(true));
@@ -160,6 +164,14 @@ impl Variables<'_> {
             .map_err(|expected| malformed(name, &text, expected))
     }
 
+    /// A setting of which no message shows anything.
+    fn secret<T>(&self, name: &str, parse: Parse<T>) -> Result<Option<T>, Error> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        parse(&text).map(Some).map_err(|flaw| refused(name, flaw))
+    }
+
     /// A setting that two variables may give, as long as they mean the same.
     fn either<T: PartialEq>(&self, names: [&str; 2], parse: Parse<T>) -> Result<Option<T>, Error> {
         let [first, second] = names;
@@ -174,9 +186,6 @@ impl Variables<'_> {
     }
 
     fn location(&self) -> Result<Option<RedisUrl>, Error> {
-        let refused = |name: &str, flaw: &str| {
-            Error::new(ErrorKind::Config, format!("{name} cannot be used: {flaw}"))
-        };
         if let Some(url) = self.text("REDIS_URL") {
             return RedisUrl::parse(&url)
                 .map(Some)
@@ -222,6 +231,10 @@ impl Variables<'_> {
 
 /// Reads one variable, or says what was expected.
 type Parse<T> = fn(&str) -> Result<T, &'static str>;
+
+fn refused(name: &str, flaw: &str) -> Error {
+    Error::new(ErrorKind::Config, format!("{name} cannot be used: {flaw}"))
+}
 
 fn malformed(name: &str, text: &str, expected: &str) -> Error {
     // A URL in the wrong variable brings its password along.

@@ -10,13 +10,15 @@ use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::flight::Flights;
-use crate::key::Key;
+use crate::key::{Key, Unwritable};
 use crate::limit::Limit;
+use crate::log;
 use crate::mode::Mode;
 use crate::near::Near;
 use crate::policy::{NearTerms, Policy, Terms};
 use crate::random;
 use crate::remote::Remote;
+use crate::secret::HashKey;
 use crate::site::{Bound, CallSite};
 use crate::stats::{Book, Counters};
 use crate::store::Trouble;
@@ -35,12 +37,18 @@ pub(crate) struct Inner {
     /// What annotated functions mean here, by the address of their site, for those that met another cache first.
     bounds: RwLock<HashMap<usize, Arc<Bound>>>,
     pub(crate) closed: AtomicBool,
+    /// Under which sensitive arguments are hashed. `None`: others share the entries, and would not find them under a random one.
+    hash_key: Option<HashKey>,
+    /// Whether it was said that there is none.
+    said_no_hash_key: AtomicBool,
 }
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl Inner {
     pub(crate) fn new(config: CacheConfig, remote: Option<Arc<Remote>>, near: Arc<Near>) -> Self {
+        let own = || remote.is_none().then(HashKey::of_this_process);
+        let hash_key = config.hash_key.clone().or_else(own);
         Self {
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             near,
@@ -50,6 +58,8 @@ impl Inner {
             limit: config.max_loads.map(Limit::new),
             bounds: RwLock::default(),
             closed: AtomicBool::new(false),
+            hash_key,
+            said_no_hash_key: AtomicBool::new(false),
             config,
         }
     }
@@ -61,6 +71,20 @@ impl Inner {
 
     pub(crate) fn is_enabled(&self) -> bool {
         self.config.enabled && !self.closed.load(Ordering::Relaxed)
+    }
+
+    /// The key under which sensitive arguments are hashed, if they can be part of a key.
+    pub(crate) fn hash_key(&self) -> Option<&HashKey> {
+        self.hash_key.as_ref()
+    }
+
+    /// Says why a key cannot be written: a missing setting once, anything else in the words of whoever met it.
+    pub(crate) fn unwritable(&self, problem: &Unwritable, say: impl FnOnce()) {
+        if *problem != Unwritable::NoHashKey {
+            say();
+        } else if !self.said_no_hash_key.swap(true, Ordering::Relaxed) {
+            log::no_hash_key();
+        }
     }
 
     pub(crate) fn counters(&self, prefix: &str) -> Arc<Counters> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::config::Durability;
 use crate::inner::Inner;
 use crate::invalidated::{Invalidated, Reach};
-use crate::key::{self, Key, KeyWriter};
+use crate::key::{self, Key, KeyWriter, Unwritable};
 use crate::log;
 use crate::store::Trouble;
 
@@ -136,7 +136,7 @@ impl Targets<'_> {
     pub fn entry(&mut self, prefix: &str, write: impl FnOnce(&mut KeyWriter<'_>)) {
         let mut text = key::below(self.cache.root(), prefix);
         text.push(':');
-        let mut writer = KeyWriter::new(&mut text);
+        let mut writer = KeyWriter::new(&mut text, self.cache.hash_key());
         write(&mut writer);
         match writer.finish() {
             Ok(()) => {
@@ -145,7 +145,7 @@ impl Targets<'_> {
             }
             Err(problem) => {
                 // Without its key the entry cannot be named, but everything around it can.
-                log::no_key(self.site.function, &problem);
+                self.unwritable(&problem);
                 self.prefix(prefix);
             }
         }
@@ -154,7 +154,7 @@ impl Targets<'_> {
     /// Every entry with a tag.
     pub fn tag(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) {
         let mut text = String::new();
-        let mut writer = KeyWriter::new(&mut text);
+        let mut writer = KeyWriter::new(&mut text, self.cache.hash_key());
         write(&mut writer);
         match writer.finish() {
             Ok(()) => {
@@ -163,10 +163,15 @@ impl Targets<'_> {
             }
             Err(problem) => {
                 // Without its text the tag cannot be named, but everything can.
-                log::no_key(self.site.function, &problem);
+                self.unwritable(&problem);
                 self.doomed.everything(self.cache.root());
             }
         }
+    }
+
+    fn unwritable(&self, problem: &Unwritable) {
+        let no_key = || log::no_key(self.site.function, problem);
+        self.cache.unwritable(problem, no_key);
     }
 }
 

@@ -32,6 +32,7 @@ mod patience;
 mod policy;
 mod random;
 mod remote;
+mod secret;
 mod seen;
 mod site;
 mod stats;

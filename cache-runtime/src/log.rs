@@ -54,6 +54,12 @@ pub(crate) fn no_tag(key: &str, problem: &Unwritable) {
     warn!(key, %problem, "an argument cannot be part of a tag, running uncached");
 }
 
+pub(crate) fn no_hash_key() {
+    warn!(
+        "sensitive arguments need a key that all processes share, running uncached; set `CACHE_HASH_KEY`, or `hash_key` of the builder"
+    );
+}
+
 pub(crate) fn rejected(key: &str, reason: &dyn std::fmt::Display) {
     debug!(key, %reason, "entry not usable, taken for a miss");
 }

@@ -11,6 +11,7 @@ use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
 use crate::entry;
 use crate::global;
+use crate::inner::Inner;
 use crate::key::{self, Key, Unwritable};
 use crate::log;
 use crate::near::Asker;
@@ -36,7 +37,7 @@ pub struct Call<O: Outcome> {
 /// Writes the tags of one call.
 #[derive(Debug)]
 pub struct Tags<'a> {
-    root: &'a str,
+    cache: &'a Inner,
     groups: Vec<Box<str>>,
     problem: Option<Unwritable>,
 }
@@ -45,11 +46,11 @@ impl Tags<'_> {
     /// The next tag.
     pub fn tag(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) {
         let mut text = String::new();
-        let mut writer = KeyWriter::new(&mut text);
+        let mut writer = KeyWriter::new(&mut text, self.cache.hash_key());
         write(&mut writer);
         match writer.finish() {
             Ok(()) => {
-                let group = key::tag(self.root, &text).into();
+                let group = key::tag(self.cache.root(), &text).into();
                 // Two templates may come to the same text.
                 if !self.groups.contains(&group) {
                     self.groups.push(group);
@@ -92,7 +93,7 @@ where
     let terms = cache.terms(site.policy());
     let mut text = TEXT.take();
     text.clear();
-    let written = bound.write(&mut text, arguments);
+    let written = bound.write(&mut text, cache.hash_key(), arguments);
     let found = match &written {
         // While Redis is away a call goes on, because one of them has to find it again.
         Ok((_, origin)) if terms.near.allow() && cache.is_settled() => {
@@ -116,7 +117,7 @@ where
         Ok(key) => key,
         Err(problem) => {
             bound.counters.errors.one();
-            log::no_key(site.function(), &problem);
+            cache.unwritable(&problem, || log::no_key(site.function(), &problem));
             return uncached();
         }
     };
@@ -166,7 +167,7 @@ impl<O: Outcome> Call<O> {
             return self;
         };
         let mut tags = Tags {
-            root: call.cache.root(),
+            cache: &call.cache,
             groups: Vec::new(),
             problem: None,
         };
@@ -175,7 +176,8 @@ impl<O: Outcome> Call<O> {
         if let Some(problem) = problem {
             // An entry that cannot be invalidated by all of its tags must not be kept.
             call.counters.errors.one();
-            log::no_tag(call.key.as_str(), &problem);
+            let no_tag = || log::no_tag(call.key.as_str(), &problem);
+            call.cache.unwritable(&problem, no_tag);
             return self;
         }
         call.key = call.key.clone().with_tags(Some(groups.into()));

@@ -29,6 +29,16 @@ pub(crate) fn exponential() -> f64 {
     -(1.0 - share()).ln()
 }
 
+/// Random bytes that no other process knows, 128 bits of them drawn from the operating system.
+pub(crate) fn bytes() -> [u8; 32] {
+    let key = RandomState::new();
+    let mut bytes = [0; 32];
+    for (number, word) in bytes.chunks_exact_mut(8).enumerate() {
+        word.copy_from_slice(&key.hash_one(number).to_le_bytes());
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::key::{self, KeyWriter, Levels, Unwritable};
 use crate::limit::Limit;
 use crate::policy::Policy;
+use crate::secret::HashKey;
 use crate::stats::Counters;
 
 /// One annotated function.
@@ -137,6 +138,7 @@ impl Bound {
     pub(crate) fn write<K>(
         &self,
         text: &mut String,
+        hash_key: Option<&HashKey>,
         arguments: K,
     ) -> Result<(Levels, u64), Unwritable>
     where
@@ -147,7 +149,7 @@ impl Bound {
             // A segment of its own, so that the function stays a level above all of that name.
             let _ = write!(text, ":@{hash:016x}");
         }
-        let mut writer = KeyWriter::new(text);
+        let mut writer = KeyWriter::new(text, hash_key);
         arguments(&mut writer);
         writer.finish()?;
         Ok(match self.style {

@@ -66,14 +66,14 @@ fn an_unknown_option_names_the_nearest_or_all() {
         "timeout = 60",
         LOAD,
         &[
-            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
+            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
         ],
     );
     check_invalidate(
         "prefix = \"a\", ttl = 5",
         LOAD,
         &[
-            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `tags`, `when` and `crate`",
+            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `when` and `crate`",
         ],
     );
 }
@@ -130,7 +130,7 @@ fn an_option_has_its_form() {
         "60",
         LOAD,
         &[
-            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
+            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
         ],
     );
 }
@@ -362,6 +362,88 @@ fn skip_names_arguments() {
         "key = \"{id}\", skip(db)",
         LOAD,
         &["`skip` has no effect with `key`; remove it"],
+    );
+}
+
+#[test]
+fn an_argument_is_named_once() {
+    let twice = "`db` is named twice; remove one of the two";
+    check("skip(db, id, db)", LOAD, &[twice]);
+    check(
+        "sensitive(db, r#db)",
+        LOAD,
+        &["`r#db` is named twice; remove one of the two"],
+    );
+    check_invalidate(
+        "prefix = \"user\", key = \"{id}\", sensitive(id, id)",
+        LOAD,
+        &["`id` is named twice; remove one of the two"],
+    );
+}
+
+// --- sensitive ------------------------------------------------------------------------------
+
+#[test]
+fn sensitive_names_arguments() {
+    check(
+        "sensitive(idd)",
+        LOAD,
+        &["`idd` is not an argument of this function; did you mean `id`?"],
+    );
+    check(
+        "sensitive(token)",
+        LOAD,
+        &[
+            "`token` is not an argument of this function; `sensitive` takes names of arguments, here `db` and `id`",
+        ],
+    );
+    check(
+        "sensitive(a)",
+        "async fn load((a, b): (u64, u64)) -> u64 { a + b }",
+        &["`a` is part of a pattern; name the whole argument, and take it apart in the body"],
+    );
+    check(
+        "sensitive = id",
+        LOAD,
+        &["`sensitive` takes names of arguments; write `sensitive(..)`"],
+    );
+    check(
+        "sensitive(id), sensitive(db)",
+        LOAD,
+        &["`sensitive` was given before; remove one of the two"],
+    );
+}
+
+#[test]
+fn a_sensitive_argument_is_part_of_the_key() {
+    check(
+        "skip(db, id), sensitive(id)",
+        LOAD,
+        &["`id` is also in `skip`, which leaves it out of the key; remove it from one of the two"],
+    );
+    let unnamed = "no template names `db`; name it, as in `{db}`, or remove it from `sensitive`";
+    check("key = \"{id}\", sensitive(db, id)", LOAD, &[unnamed]);
+    check_invalidate("prefix = \"user\", sensitive(db)", LOAD, &[unnamed]);
+    check_invalidate(
+        "prefix = \"user\", key = \"{id}\", tags = \"{id.x}\", sensitive(id, db)",
+        LOAD,
+        &[unnamed],
+    );
+}
+
+#[test]
+fn what_a_broken_template_may_have_named_is_not_said_to_be_unnamed() {
+    let open = "this `{` is not closed; name an argument in it, such as `{id}`";
+    check("key = \"{id\", sensitive(id)", LOAD, &[open]);
+    check(
+        "key = \"all\", tags = \"{id\", sensitive(id)",
+        LOAD,
+        &[open],
+    );
+    check_invalidate(
+        "prefix = \"user\", key = \"{id\", sensitive(id)",
+        LOAD,
+        &[open],
     );
 }
 

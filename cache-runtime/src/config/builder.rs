@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{CacheConfig, Durability, refused};
 use crate::error::{Error, ErrorKind};
 use crate::location::{DEFAULT_PORT, RedisUrl, Secret};
+use crate::secret::HashKey;
 use crate::value::codec::Codec;
 
 /// Settings of a cache to be opened; each setter replaces what was said before.
@@ -199,6 +200,23 @@ impl CacheBuilder {
     /// Whether anything is cached; if not, every read misses and every write does nothing. Default: `true`.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.config.enabled = enabled;
+        self
+    }
+
+    /// The key under which `sensitive(..)` arguments are hashed before they become part of a key: at least 16 bytes, random
+    /// ones; it is never printed. Default: none.
+    ///
+    /// All processes that share a Redis need the same one, or an invalidation in one misses the entries of another. With
+    /// Redis and without such a key, functions with sensitive arguments run uncached, and one WARN says so; without Redis
+    /// each process takes a random one.
+    pub fn hash_key(mut self, key: impl AsRef<[u8]>) -> Self {
+        match HashKey::new(key.as_ref()) {
+            Ok(key) => self.config.hash_key = Some(key),
+            Err(flaw) => {
+                self.problem
+                    .get_or_insert_with(|| refused("hash_key", flaw));
+            }
+        }
         self
     }
 

@@ -284,6 +284,25 @@ fn a_malformed_value_is_refused_by_the_name_of_its_variable() {
 }
 
 #[test]
+fn a_hash_key_is_taken_as_it_is_and_a_malformed_one_not_shown() {
+    let hidden = |text: &str| {
+        let key = from(&[("CACHE_HASH_KEY", text)]).unwrap().hash_key.unwrap();
+        let mut hidden = "token".to_owned();
+        key.hide(&mut hidden, 0);
+        hidden
+    };
+    assert_eq!(hidden("sixteen bytes .."), hidden(" sixteen bytes ..\n"));
+    assert_ne!(hidden("sixteen bytes .."), hidden("SIXTEEN BYTES .."));
+
+    refused(
+        &[("CACHE_HASH_KEY", "fifteen bytes .")],
+        &["CACHE_HASH_KEY", "at least 16 bytes"],
+    );
+    let error = from(&[("CACHE_HASH_KEY", "fifteen bytes .")]).unwrap_err();
+    assert!(!format!("{error:?}").contains("fifteen"));
+}
+
+#[test]
 fn a_variable_that_is_not_utf_8_is_refused_by_name() {
     let garbled = || Err(VarError::NotUnicode(OsString::from("hidden")));
 

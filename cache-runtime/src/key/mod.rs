@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
+use crate::secret::HashKey;
 pub(crate) use text::Unwritable;
 
 /// Levels below the root that a key can be invalidated by; deeper `:` are part of the name.
@@ -47,15 +48,18 @@ impl<T: Serialize + ?Sized> KeyPart for T {
 #[derive(Debug)]
 pub struct KeyWriter<'a> {
     text: &'a mut String,
+    /// Under which sensitive arguments are hashed.
+    hash_key: Option<&'a HashKey>,
     /// Where the last argument of a template stands.
     last_hole: Option<Range<usize>>,
     problem: Option<Unwritable>,
 }
 
 impl<'a> KeyWriter<'a> {
-    pub(crate) fn new(text: &'a mut String) -> Self {
+    pub(crate) fn new(text: &'a mut String, hash_key: Option<&'a HashKey>) -> Self {
         Self {
             text,
+            hash_key,
             last_hole: None,
             problem: None,
         }
@@ -67,6 +71,12 @@ impl<'a> KeyWriter<'a> {
         self.write(part);
     }
 
+    /// The next argument, after a `:`, as a keyed hash.
+    pub fn sensitive_arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        self.text.push(':');
+        self.write_hashed(part);
+    }
+
     /// Literal text of a template.
     pub fn text(&mut self, literal: &str) {
         self.text.push_str(literal);
@@ -74,17 +84,42 @@ impl<'a> KeyWriter<'a> {
 
     /// An argument inside a template.
     pub fn hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        self.next_hole(|writer| writer.write(part));
+    }
+
+    /// An argument inside a template, as a keyed hash.
+    pub fn sensitive_hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        self.next_hole(|writer| writer.write_hashed(part));
+    }
+
+    fn next_hole(&mut self, write: impl FnOnce(&mut Self)) {
         if let Some(last) = self.last_hole.take() {
             self.separate(last);
         }
         let start = self.text.len();
-        self.write(part);
+        write(self);
         self.last_hole = Some(start..self.text.len());
     }
 
     fn write<T: KeyPart + ?Sized>(&mut self, part: &T) {
         if let Err(problem) = part.write_to(self.text) {
             self.problem.get_or_insert(problem);
+        }
+    }
+
+    /// Two arguments of one text have one hash, wherever they stand: an argument and a hole of a template name one entry.
+    fn write_hashed<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        let Some(key) = self.hash_key else {
+            self.problem.get_or_insert(Unwritable::NoHashKey);
+            return;
+        };
+        let start = self.text.len();
+        match part.write_to(self.text) {
+            Ok(()) => key.hide(self.text, start),
+            // Why may quote the value.
+            Err(_) => {
+                self.problem.get_or_insert(Unwritable::Sensitive);
+            }
         }
     }
 
@@ -367,7 +402,7 @@ mod tests {
 
     fn template(first: &str, separator: &str, second: &str) -> String {
         let mut text = String::new();
-        let mut writer = KeyWriter::new(&mut text);
+        let mut writer = KeyWriter::new(&mut text, None);
         writer.hole(first);
         writer.text(separator);
         writer.hole(second);

@@ -46,13 +46,24 @@ mod writer;
 /// than sending it.
 const LONGEST: usize = 128;
 
-/// Says why a value has no text, in the words of its own `Serialize`.
-#[derive(Debug)]
-pub struct Unwritable(String);
+/// Says why a value has no text.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unwritable {
+    /// In the words of its own `Serialize`.
+    Refused(String),
+    /// The same of a sensitive argument, which may stand in those words.
+    Sensitive,
+    /// A sensitive argument, and no key to hash it with.
+    NoHashKey,
+}
 
 impl fmt::Display for Unwritable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(match self {
+            Self::Refused(reason) => reason,
+            Self::Sensitive => "a sensitive argument cannot be written",
+            Self::NoHashKey => "there is no key to hash a sensitive argument with",
+        })
     }
 }
 
@@ -60,7 +71,7 @@ impl std::error::Error for Unwritable {}
 
 impl ser::Error for Unwritable {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
+        Self::Refused(message.to_string())
     }
 }
 

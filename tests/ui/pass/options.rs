@@ -139,6 +139,22 @@ async fn early(name: &'static str) -> String {
     name.to_owned()
 }
 
+#[cached(skip(db), sensitive(r#type, name,), tags = "{name}")]
+async fn hashed(db: &Db, r#type: u8, name: &str) -> u64 {
+    let _ = (db, name);
+    u64::from(r#type)
+}
+
+#[cached(prefix = "user", key = "{user.id}:{type}", sensitive(user, r#type))]
+async fn hashed_fields(user: User, r#type: u8) -> u64 {
+    user.id + u64::from(r#type)
+}
+
+#[cache_invalidate(prefix = "user", key = "{id}:{type}", sensitive(id, r#type))]
+async fn by_hashed_fields(id: u64, r#type: u8) -> u64 {
+    id + u64::from(r#type)
+}
+
 #[cache_invalidate(prefix = "user")]
 async fn one_prefix(id: u64) {
     let _ = id;
@@ -223,6 +239,9 @@ async fn main() {
     assert_eq!(in_time("db".to_owned(), 1).await, Ok(1));
     assert_eq!(in_front(1).await, 1);
     assert_eq!(early("Ann").await, "Ann");
+    assert_eq!(hashed(&Db, 1, "Ann").await, 1);
+    assert_eq!(hashed_fields(user(), 1).await, 8);
+    assert_eq!(by_hashed_fields(7, 1).await, 8);
     one_prefix(1).await;
     assert_eq!(several(1).await, Ok(1));
     assert_eq!(entry(user()).await.place.1.city, "Rome");
