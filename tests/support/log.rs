@@ -1,11 +1,11 @@
 //! What the code under test logs, as text to make assertions about.
 
 use std::fmt::{Debug, Write};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
+use tracing::subscriber::{DefaultGuard, Interest};
 use tracing::{Level, Metadata, Subscriber};
 
 /// One log event.
@@ -28,6 +28,7 @@ impl Log {
     /// Captures what this thread logs while the guard lives: with a current-thread runtime, the test's own events.
     #[must_use = "events are captured only while the guard lives"]
     pub fn of_this_thread() -> (Self, DefaultGuard) {
+        Everywhere::listen();
         let log = Self::default();
         let guard = tracing::subscriber::set_default(log.clone());
         (log, guard)
@@ -35,14 +36,8 @@ impl Log {
 
     /// Captures what every thread of this process logs, from the first call on: other tests' events too.
     pub fn of_this_process() -> Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(|| {
-            let log = Self::default();
-            tracing::subscriber::set_global_default(log.clone())
-                .expect("nothing else in the tests subscribes globally");
-            log
-        })
-        .clone()
+        Everywhere::listen();
+        PROCESS.get_or_init(Self::default).clone()
     }
 
     pub fn events(&self) -> Vec<Event> {
@@ -100,6 +95,48 @@ impl Subscriber for Log {
     }
 
     // Spans are of no interest; they all share one id, which must not be zero.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// What the whole process logs, once somebody asks for it.
+static PROCESS: OnceLock<Log> = OnceLock::new();
+
+/// Listens on every thread and passes on to [`PROCESS`]. Without it, a line that is reached first on a thread where nobody
+/// listens may be switched off for good, also for a test that begins to listen at that moment.
+struct Everywhere;
+
+impl Everywhere {
+    fn listen() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            tracing::subscriber::set_global_default(Self)
+                .expect("nothing else in the tests subscribes globally");
+        });
+    }
+}
+
+impl Subscriber for Everywhere {
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        PROCESS.get().is_some()
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        if let Some(log) = PROCESS.get() {
+            log.event(event);
+        }
+    }
+
     fn new_span(&self, _: &Attributes<'_>) -> Id {
         Id::from_u64(1)
     }
