@@ -108,6 +108,7 @@ async fn talkative(bodies: &Bodies, token: &Talkative) -> u64 {
 
 fn on(server: &RedisServer) -> CacheBuilder {
     let builder = Cache::builder().redis_url(server.url());
+    let builder = builder.connect_timeout(Duration::from_secs(5));
     builder.response_timeout(Duration::from_secs(5))
 }
 

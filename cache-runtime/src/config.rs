@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::location::RedisUrl;
 use crate::secret::HashKey;
 use crate::value::codec::Codec;
+use crate::value::seal::Keys;
 pub use builder::CacheBuilder;
 
 /// The settings of one cache.
@@ -79,6 +80,8 @@ pub struct CacheConfig {
     /// Under which sensitive arguments are hashed. Default: `None`, a random one where there is no Redis; where there is,
     /// functions with sensitive arguments run uncached.
     pub(crate) hash_key: Option<HashKey>,
+    /// Under which values are encrypted in Redis. Default: `None`, in clear.
+    pub(crate) encryption: Option<Keys>,
 }
 
 /// What confirms an invalidation.
@@ -116,6 +119,7 @@ impl Default for CacheConfig {
             enabled: true,
             compression: false,
             hash_key: None,
+            encryption: None,
         }
     }
 }

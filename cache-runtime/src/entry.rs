@@ -17,7 +17,7 @@ use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
 use crate::store::{Read, Trouble};
 use crate::value::codec::CodecError;
-use crate::value::envelope::{self, Generations, Header};
+use crate::value::envelope::{self, Envelope, Generations, Header};
 use crate::value::{Kind, Shared};
 use judge::{Judged, Life, Mismatch, judge, judge_of_any_type};
 
@@ -192,24 +192,20 @@ impl Query<'_> {
     fn unpack(self, read: Read, view: View) -> Answer {
         let (value, age) = match judge(self, &read) {
             Ok(Some(Judged { envelope, life })) => {
-                let decoded = (self.kind.decode)(envelope.header.codec, envelope.payload);
-                let value = decoded.inspect_err(|problem| {
-                    self.counters.errors.one();
-                    log::rejected(self.key.as_str(), problem);
-                });
+                let value = self.open(&envelope);
                 let age = match life {
                     Life::Expired(since) => Some(Age::Expired(since)),
                     Life::Left(left) => {
                         let header = &envelope.header;
                         let took = Duration::from_millis(header.load_ms.into());
-                        if let Ok(value) = &value {
+                        if let Some(value) = &value {
                             let entry = (header.origin, left, took);
                             self.keep(value, entry, view, read.teller.clone());
                         }
                         is_early(took, left, self.terms.early).then_some(Age::Early)
                     }
                 };
-                (value.ok(), age)
+                (value, age)
             }
             Ok(None) => (None, None),
             Err(mismatch) => {
@@ -233,6 +229,19 @@ impl Query<'_> {
             (Some(value), Some(age)) => Answer::Aged(Aged { value, age }, seen),
             (None, _) => Answer::Nothing(seen),
         }
+    }
+
+    /// The value in an envelope, decrypted where it is to be, and decoded.
+    fn open(self, envelope: &Envelope<'_>) -> Option<Shared> {
+        let reject = |problem: &dyn std::fmt::Display| {
+            self.counters.errors.one();
+            log::rejected(self.key.as_str(), problem);
+        };
+        let keys = self.cache.config.encryption.as_ref();
+        let opened = envelope.open(self.key.as_str(), keys);
+        let payload = opened.inspect_err(|rejected| reject(rejected)).ok()?;
+        let decoded = (self.kind.decode)(envelope.header.codec, &payload);
+        decoded.inspect_err(|problem| reject(problem)).ok()
     }
 
     /// Keeps in process what Redis has just answered, or stored: of which nothing was heard since `view`,
@@ -330,8 +339,10 @@ impl Parcel<'_> {
         let facts = (self.kind.facts)();
         let codec = cache.config.codec.ok_or_else(CodecError::no_codec)?;
         let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
+        let keys = cache.config.encryption.as_ref();
         let header = Header {
             codec,
+            encrypted: keys.is_some(),
             stamp: remote::new_token(),
             key_hash: envelope::key_hash(self.key.as_str()),
             origin: self.key.origin(),
@@ -343,7 +354,10 @@ impl Parcel<'_> {
         };
         let mut bytes = Vec::new();
         let written = envelope::write(&header, self.key.tags(), &mut bytes, |out| {
-            (self.kind.encode)(codec, self.value, facts, out)
+            let start = out.len();
+            (self.kind.encode)(codec, self.value, facts, out)?;
+            let seal = |keys| envelope::seal(keys, self.key.as_str(), &header, out, start);
+            keys.map_or(Ok(()), seal)
         });
         match written {
             Ok(()) => Ok(bytes),
@@ -374,7 +388,12 @@ pub(crate) async fn stands(cache: &Arc<Inner>, key: &Key) -> Result<bool, Troubl
             .as_deref()
             .and_then(|entry| envelope::read(entry).ok());
         let judged = envelope.map(|envelope| {
-            judge_of_any_type(cache, key, Duration::ZERO, envelope, &read.generations).map(drop)
+            let judged =
+                judge_of_any_type(cache, key, Duration::ZERO, envelope, &read.generations)?;
+            let opened = judged
+                .envelope
+                .open(key.as_str(), cache.config.encryption.as_ref());
+            opened.map(drop).map_err(|_| Mismatch::Key)
         });
         judged.unwrap_or(Err(Mismatch::Key))
     };

@@ -12,6 +12,7 @@
 //! | `CACHE_ENABLED`, `CACHE_COMPRESSION` | `enabled`, `compression` | boolean |
 //! | `CACHE_MEMORY_LIMIT`, `CACHE_MAX_ENTRIES` | `memory_limit`, `max_entries` | size, number |
 //! | `CACHE_HASH_KEY` | `hash_key` | at least 16 bytes of text, taken as they are; never shown |
+//! | `CACHE_ENCRYPTION_KEYS` | the keys of `encryption_key`, the first to write; needs the feature `encryption`; never shown | `2:<key>,1:<key>`, a key in hexadecimal digits or base64 |
 //! | `DEBUG` | `enabled` to false if true, unless `CACHE_ENABLED` is set; other tools' values are ignored | boolean |
 //! | `RAILWAY_ENVIRONMENT` | the profile, under whatever the variables above say; other names choose none | `development`, `production` |
 //!
@@ -26,9 +27,10 @@ use crate::duration;
 use crate::error::{Error, ErrorKind};
 use crate::location::{DEFAULT_PORT, RedisUrl, port_number};
 use crate::secret::HashKey;
+use crate::value::seal::Keys;
 
 /// Every variable that is read.
-const VARIABLES: [&str; 21] = [
+const VARIABLES: [&str; 22] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -48,6 +50,7 @@ const VARIABLES: [&str; 21] = [
     "CACHE_MAX_ENTRIES",
     "CACHE_COMPRESSION",
     "CACHE_HASH_KEY",
+    "CACHE_ENCRYPTION_KEYS",
     "RAILWAY_ENVIRONMENT",
     "DEBUG",
 ];
@@ -129,6 +132,7 @@ pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<CacheConfi
         variables.one("CACHE_COMPRESSION", boolean)?,
     );
     config.hash_key = variables.secret("CACHE_HASH_KEY", |text| HashKey::new(text.as_bytes()))?;
+    config.encryption = variables.secret("CACHE_ENCRYPTION_KEYS", Keys::parse)?;
     let debug = variables
         .text("DEBUG")
         .is_some_and(|text| boolean(&text) == Ok(true));

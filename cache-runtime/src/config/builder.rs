@@ -7,6 +7,8 @@ use crate::error::{Error, ErrorKind};
 use crate::location::{DEFAULT_PORT, RedisUrl, Secret};
 use crate::secret::HashKey;
 use crate::value::codec::Codec;
+#[cfg(feature = "encryption")]
+use crate::value::seal::Keys;
 
 /// Settings of a cache to be opened; each setter replaces what was said before.
 ///
@@ -31,6 +33,8 @@ pub struct CacheBuilder {
     pub(crate) config: CacheConfig,
     pub(crate) location: Location,
     pub(crate) problem: Option<Error>,
+    #[cfg(feature = "encryption")]
+    pub(crate) encryption: Option<Keys>,
 }
 
 impl From<CacheConfig> for CacheBuilder {
@@ -220,6 +224,24 @@ impl CacheBuilder {
         self
     }
 
+    /// A key under which values are encrypted in Redis: 32 random bytes, and the id that each entry names it by; it is never
+    /// printed. Default: none, values are in clear.
+    ///
+    /// The first key is used to write, and all that are given to read; keys given here replace those of the environment.
+    /// To change the key, first give the new one as a further key in every process, then as the first; once the entries of
+    /// the old one have expired it can go. An entry that is not encrypted, or under a key that is not given, is a miss.
+    ///
+    /// Names stay readable: keys, with all arguments that are not `sensitive`, and tags. So does how long a value is.
+    #[cfg(feature = "encryption")]
+    pub fn encryption_key(mut self, id: u32, key: impl AsRef<[u8]>) -> Self {
+        let keys = self.encryption.get_or_insert_default();
+        if let Err(flaw) = keys.add(id, key.as_ref()) {
+            self.problem
+                .get_or_insert_with(|| refused("encryption_key", flaw));
+        }
+        self
+    }
+
     /// The settings, checked, with the location of Redis put together.
     pub(crate) fn finish(self) -> Result<CacheConfig, Error> {
         if let Some(problem) = self.problem {
@@ -227,6 +249,10 @@ impl CacheBuilder {
         }
         let mut config = self.config;
         config.redis = self.location.resolve(config.redis)?;
+        #[cfg(feature = "encryption")]
+        if let Some(keys) = self.encryption {
+            config.encryption = Some(keys);
+        }
         config.check()?;
         Ok(config)
     }

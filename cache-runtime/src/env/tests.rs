@@ -302,6 +302,32 @@ fn a_hash_key_is_taken_as_it_is_and_a_malformed_one_not_shown() {
     assert!(!format!("{error:?}").contains("fifteen"));
 }
 
+#[cfg(feature = "encryption")]
+#[test]
+fn keys_for_encryption_are_a_list_and_a_malformed_one_is_not_shown() {
+    let key = "ab".repeat(32);
+    let keys = format!("2:{key},1:{}", "cd".repeat(32));
+    let config = from(&[("CACHE_ENCRYPTION_KEYS", &keys)]).unwrap();
+    assert_eq!(format!("{:?}", config.encryption), "Some({2: ***, 1: ***})");
+
+    for malformed in [&key, &keys[..60], &format!("{keys},2:{key}")] {
+        let variables = [("CACHE_ENCRYPTION_KEYS", malformed)];
+        refused(&variables, &["CACHE_ENCRYPTION_KEYS cannot be used"]);
+        let error = from(&variables).unwrap_err();
+        assert!(!format!("{error:?}").contains("abab"), "{error:?}");
+    }
+}
+
+#[cfg(not(feature = "encryption"))]
+#[test]
+fn keys_for_encryption_are_refused_where_nothing_could_use_them() {
+    let keys = format!("1:{}", "ab".repeat(32));
+    refused(
+        &[("CACHE_ENCRYPTION_KEYS", &keys)],
+        &["CACHE_ENCRYPTION_KEYS", "feature `encryption`"],
+    );
+}
+
 #[test]
 fn a_variable_that_is_not_utf_8_is_refused_by_name() {
     let garbled = || Err(VarError::NotUnicode(OsString::from("hidden")));

@@ -5,7 +5,8 @@
 //! | --- | --- |
 //! | 0..4 | magic |
 //! | 4, 5 | format version, codec |
-//! | 6..8 | flags, 0 |
+//! | 6 | flags: 1 where the payload is encrypted |
+//! | 7 | reserved, 0 |
 //! | 8..16 | stamp |
 //! | 16..24 | hash of the key |
 //! | 24..32 | origin |
@@ -16,10 +17,13 @@
 //! | 54..56 | reserved, 0 |
 //! | 56.. | 8 bytes for each level's and tag's generation, big endian |
 //! | .. | each tag's group: 2 bytes of length, and its text |
-//! | .. | payload |
+//! | .. | payload; encrypted, it is followed by 16 bytes of tag, 24 of nonce and 4 of key id |
 //! | last 8 | xxh3-64 of all before but the generations |
 //!
 //! The checksum leaves the generations out, so that a script can put them in: one that is damaged is not the current one.
+
+mod generations;
+mod sealed;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -27,12 +31,16 @@ use std::ops::RangeInclusive;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::codec::{Codec, CodecError};
+pub(crate) use generations::Generations;
+pub(crate) use sealed::{Bound, Sealed, seal};
 
 /// No UTF-8: a string somebody put under one of our keys is foreign at once.
 const MAGIC: [u8; 4] = *b"\xCACHE";
 const FORMAT: u8 = 2;
 const FIXED: usize = 56;
 const CHECKSUM: usize = 8;
+/// In the flags: the payload is encrypted.
+const ENCRYPTED: u8 = 1;
 /// Where it stands how many levels and tags there are.
 const COUNTS: std::ops::Range<usize> = 52..54;
 
@@ -42,6 +50,8 @@ pub(crate) const STAMP: RangeInclusive<usize> = 8..=15;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) codec: Codec,
+    /// Whether the payload is encrypted.
+    pub(crate) encrypted: bool,
     /// Unique to this write.
     pub(crate) stamp: u64,
     pub(crate) key_hash: u64,
@@ -59,9 +69,11 @@ pub(crate) struct Header {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Envelope<'a> {
     pub(crate) header: Header,
+    /// The header's bytes.
+    head: &'a [u8],
     /// The texts of the tags' groups, each after its length.
     tags: &'a [u8],
-    pub(crate) payload: &'a [u8],
+    payload: &'a [u8],
 }
 
 impl<'a> Envelope<'a> {
@@ -83,6 +95,11 @@ pub(crate) enum Rejected {
     Checksum,
     /// Written by a codec that is unknown or not built in.
     Codec,
+    /// Encrypted, and there is no key.
+    Encrypted,
+    /// Not encrypted, and there are keys.
+    NotEncrypted,
+    Sealed(Sealed),
 }
 
 /// Appends an envelope round what `payload` appends, or leaves `out` as it was.
@@ -136,7 +153,8 @@ fn write_header(header: &Header, out: &mut Vec<u8>) -> Result<(), CodecError> {
 
     out.reserve(FIXED + 8 * generations.len() + CHECKSUM);
     out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&[FORMAT, header.codec.id(), 0, 0]);
+    let flags = if header.encrypted { ENCRYPTED } else { 0 };
+    out.extend_from_slice(&[FORMAT, header.codec.id(), flags, 0]);
     for word in [
         header.stamp,
         header.key_hash,
@@ -172,11 +190,13 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Envelope<'_>, Rejected> {
         return Err(Rejected::Version);
     }
     let body = verified(bytes)?;
-    if flags != [0, 0] {
-        return Err(Rejected::Version);
-    }
+    let encrypted = match flags {
+        [0, 0] => false,
+        [ENCRYPTED, 0] => true,
+        _ => return Err(Rejected::Version),
+    };
     let codec = Codec::from_id(codec).ok_or(Rejected::Codec)?;
-    read_rest(codec, Reader(body.get(8..).ok_or(Rejected::Truncated)?))
+    read_rest(codec, encrypted, body)
 }
 
 /// All but the checksum, if that is right.
@@ -197,7 +217,8 @@ fn verified(bytes: &[u8]) -> Result<&[u8], Rejected> {
     }
 }
 
-fn read_rest(codec: Codec, mut rest: Reader<'_>) -> Result<Envelope<'_>, Rejected> {
+fn read_rest(codec: Codec, encrypted: bool, body: &[u8]) -> Result<Envelope<'_>, Rejected> {
+    let mut rest = Reader(body.get(8..).unwrap_or_default());
     let stamp = rest.word()?;
     let key_hash = rest.word()?;
     let origin = rest.word()?;
@@ -220,6 +241,7 @@ fn read_rest(codec: Codec, mut rest: Reader<'_>) -> Result<Envelope<'_>, Rejecte
     let length = named.len().saturating_sub(rest.0.len());
     let header = Header {
         codec,
+        encrypted,
         stamp,
         key_hash,
         origin,
@@ -231,6 +253,7 @@ fn read_rest(codec: Codec, mut rest: Reader<'_>) -> Result<Envelope<'_>, Rejecte
     };
     Ok(Envelope {
         header,
+        head: body.get(..FIXED).unwrap_or_default(),
         tags: named.get(..length).unwrap_or_default(),
         payload: rest.0,
     })
@@ -269,98 +292,6 @@ pub(crate) fn key_hash(key: &str) -> u64 {
     xxh3_64(key.as_bytes())
 }
 
-/// The generations of an entry, in place for as many as nearly every entry has: reading a header then allocates nothing.
-#[derive(Clone)]
-pub(crate) enum Generations {
-    Inline { words: [u64; 8], length: usize },
-    Spilled(Vec<u64>),
-}
-
-impl Generations {
-    pub(crate) fn push(&mut self, generation: u64) {
-        match self {
-            Self::Inline { words, length } => match words.get_mut(*length) {
-                Some(free) => {
-                    *free = generation;
-                    *length += 1;
-                }
-                None => {
-                    let mut spilled = words.to_vec();
-                    spilled.push(generation);
-                    *self = Self::Spilled(spilled);
-                }
-            },
-            Self::Spilled(spilled) => spilled.push(generation),
-        }
-    }
-
-    pub(crate) fn as_slice(&self) -> &[u64] {
-        match self {
-            Self::Inline { words, length } => words.get(..*length).unwrap_or_default(),
-            Self::Spilled(spilled) => spilled,
-        }
-    }
-}
-
-impl Default for Generations {
-    fn default() -> Self {
-        Self::Inline {
-            words: [0; 8],
-            length: 0,
-        }
-    }
-}
-
-impl std::ops::Deref for Generations {
-    type Target = [u64];
-
-    fn deref(&self) -> &[u64] {
-        self.as_slice()
-    }
-}
-
-impl Extend<u64> for Generations {
-    fn extend<I: IntoIterator<Item = u64>>(&mut self, generations: I) {
-        for generation in generations {
-            self.push(generation);
-        }
-    }
-}
-
-impl FromIterator<u64> for Generations {
-    fn from_iter<I: IntoIterator<Item = u64>>(generations: I) -> Self {
-        let mut collected = Self::default();
-        collected.extend(generations);
-        collected
-    }
-}
-
-impl From<&[u64]> for Generations {
-    fn from(generations: &[u64]) -> Self {
-        generations.iter().copied().collect()
-    }
-}
-
-impl From<Vec<u64>> for Generations {
-    fn from(generations: Vec<u64>) -> Self {
-        Self::Spilled(generations)
-    }
-}
-
-impl PartialEq for Generations {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_slice() == other.as_slice()
-    }
-}
-
-impl Eq for Generations {}
-
-impl fmt::Debug for Generations {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_slice().fmt(out)
-    }
-}
-
 impl fmt::Display for Rejected {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
@@ -369,6 +300,15 @@ impl fmt::Display for Rejected {
             Self::Version => "the entry has another format",
             Self::Checksum => "the checksum is wrong",
             Self::Codec => "the entry's codec is not built in",
+            Self::Encrypted => "the entry is encrypted, and no key is set",
+            Self::NotEncrypted => "the entry is not encrypted",
+            Self::Sealed(Sealed::Tampered) => "the entry does not decrypt under this key",
+            Self::Sealed(Sealed::Under(id)) => {
+                return write!(
+                    out,
+                    "the entry is encrypted under the key {id}, which is not set"
+                );
+            }
         })
     }
 }

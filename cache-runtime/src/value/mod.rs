@@ -4,6 +4,11 @@ pub(crate) mod codec;
 mod depth;
 pub(crate) mod envelope;
 mod fingerprint;
+#[cfg(feature = "encryption")]
+pub(crate) mod seal;
+#[cfg(not(feature = "encryption"))]
+#[path = "unsealed.rs"]
+pub(crate) mod seal;
 mod weight;
 
 use std::any::{Any, TypeId, type_name};
