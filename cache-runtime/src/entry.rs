@@ -1,6 +1,7 @@
 //! One entry, read from and packed for the tiers.
 
 mod judge;
+mod parcel;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +13,13 @@ use crate::log;
 use crate::near::coherence::Teller;
 use crate::near::{Asker, Entry, Epochs, Source, View, is_early};
 use crate::policy::{Age, Terms};
-use crate::remote;
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
 use crate::store::{Read, Trouble};
-use crate::value::codec::CodecError;
-use crate::value::envelope::{self, Envelope, Generations, Header};
+use crate::value::envelope::{self, Envelope, Generations};
 use crate::value::{Kind, Shared};
 use judge::{Judged, Life, Mismatch, judge, judge_of_any_type};
+pub(crate) use parcel::Parcel;
 
 /// What a look-up found.
 pub(crate) enum Found {
@@ -317,58 +317,6 @@ fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Result<Read, Aw
             Away::Failed
         }
     })
-}
-
-/// A value on its way to Redis.
-pub(crate) struct Parcel<'a> {
-    pub(crate) key: &'a Key,
-    pub(crate) kind: Kind,
-    pub(crate) value: &'a Shared,
-    pub(crate) ttl: Duration,
-    /// How long its load took.
-    pub(crate) took: Duration,
-}
-
-impl Parcel<'_> {
-    /// The bytes of the entry under these generations. Why a value cannot be encoded is said once per type.
-    pub(crate) fn pack(
-        &self,
-        cache: &Inner,
-        generations: Generations,
-    ) -> Result<Vec<u8>, CodecError> {
-        let facts = (self.kind.facts)();
-        let codec = cache.config.codec.ok_or_else(CodecError::no_codec)?;
-        let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
-        let keys = cache.config.encryption.as_ref();
-        let header = Header {
-            codec,
-            encrypted: keys.is_some(),
-            stamp: remote::new_token(),
-            key_hash: envelope::key_hash(self.key.as_str()),
-            origin: self.key.origin(),
-            fingerprint: facts.shape.fingerprint,
-            expires_at_ms: now_ms.saturating_add(clock::millis(self.ttl)),
-            load_ms: u32::try_from(clock::millis(self.took)).unwrap_or(u32::MAX),
-            levels: u8::try_from(self.key.level_count()).unwrap_or(u8::MAX),
-            generations,
-        };
-        let mut bytes = Vec::new();
-        let written = envelope::write(&header, self.key.tags(), &mut bytes, |out| {
-            let start = out.len();
-            (self.kind.encode)(codec, self.value, facts, out)?;
-            let seal = |keys| envelope::seal(keys, self.key.as_str(), &header, out, start);
-            keys.map_or(Ok(()), seal)
-        });
-        match written {
-            Ok(()) => Ok(bytes),
-            Err(problem) => {
-                if facts.report() {
-                    log::not_stored(facts.name, &problem);
-                }
-                Err(problem)
-            }
-        }
-    }
 }
 
 /// The generations that a fill is bound to; `None` where one could not be had.
