@@ -84,8 +84,8 @@ async fn check_cache(cache: &Cache) {
 
 fn with_timeouts(builder: CacheBuilder) -> CacheBuilder {
     builder
-        .connect_timeout(Duration::from_millis(200))
-        .response_timeout(Duration::from_millis(200))
+        .connect_timeout(Duration::from_secs(1))
+        .response_timeout(Duration::from_secs(1))
 }
 
 async fn open(url: &str) -> Cache {
@@ -336,9 +336,7 @@ async fn log_out(token: &str, user: &User<'_>) {}
 
 /// What a cache of this test is set up with, unlike what is done with it.
 fn guarded(url: &str) -> CacheBuilder {
-    Cache::builder()
-        .redis_url(url)
-        .response_timeout(Duration::from_millis(500))
+    with_timeouts(Cache::builder().redis_url(url))
         .name("guarded")
         .hash_key(HASH_KEY)
         .encryption_key(2, ENCRYPTION_KEY)
