@@ -14,7 +14,7 @@ use crate::near::Near;
 pub enum HealthState {
     /// What is configured answers.
     Healthy,
-    /// Redis cannot be reached, the in-process tier stands in.
+    /// Redis cannot be reached and the in-process tier stands in; or it is read, and refuses to be written to.
     Degraded,
     /// Redis cannot be reached, and nothing stands in.
     Unavailable,
@@ -38,7 +38,7 @@ pub struct Health {
     pub round_trip: Option<Duration>,
     /// The version of the server, as far as it told.
     pub server_version: Option<String>,
-    /// What is wrong, if anything.
+    /// What is wrong, if anything, and what to do about it.
     pub problem: Option<String>,
 }
 
@@ -63,9 +63,16 @@ impl Cache {
             health.backend = "redis";
             health.location = self.location();
             match remote.ping().await {
-                Ok(round_trip) => health.round_trip = Some(round_trip),
+                Ok(round_trip) => {
+                    health.round_trip = Some(round_trip);
+                    health.problem = remote.problem();
+                    if health.problem.is_some() {
+                        health.state = HealthState::Degraded;
+                    }
+                }
                 Err(trouble) => {
-                    health.problem = Some(trouble.to_string());
+                    let problem = remote.problem();
+                    health.problem = problem.or_else(|| Some(trouble.to_string()));
                     health.state = if Near::EXISTS {
                         HealthState::Degraded
                     } else {

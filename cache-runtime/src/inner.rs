@@ -181,7 +181,7 @@ impl Inner {
 /// Redis' failure as an error of the manual API.
 pub(crate) fn error(trouble: &Trouble) -> Error {
     let kind = match trouble {
-        Trouble::Refused { .. } => ErrorKind::Refused,
+        Trouble::Refused(_) | Trouble::Withheld(_) => ErrorKind::Refused,
         Trouble::Unreachable(_) | Trouble::Timeout | Trouble::Open | Trouble::NoRuntime => {
             ErrorKind::Unreachable
         }

@@ -8,11 +8,18 @@ use tracing::{debug, error, info, warn};
 use crate::error::Error;
 use crate::key::Unwritable;
 use crate::mode::Mode;
-use crate::store::Trouble;
+use crate::store::{Refusal, Trouble};
 use crate::value::codec::CodecError;
 
-pub(crate) fn unreachable(trouble: &Trouble) {
-    warn!(%trouble, "redis unreachable, going on without it");
+pub(crate) fn away(trouble: &Trouble) {
+    match trouble {
+        Trouble::Refused(refusal) => warn!(
+            refusal = refusal.name(),
+            advice = refusal.advice(),
+            "redis refuses everything, going on without it"
+        ),
+        trouble => warn!(%trouble, "redis unreachable, going on without it"),
+    }
 }
 
 pub(crate) fn back(away: Duration, replayed: usize) {
@@ -20,15 +27,44 @@ pub(crate) fn back(away: Duration, replayed: usize) {
 }
 
 #[cfg(feature = "redis")]
-pub(crate) fn untold(refusal: &str) {
+pub(crate) fn untold(trouble: &Trouble) {
     warn!(
-        refusal,
+        %trouble,
         "redis does not tell of changes (CLIENT TRACKING), values are kept in process for `near_ttl` only"
     );
 }
 
-pub(crate) fn refused(trouble: &Trouble) {
-    warn!(%trouble, "redis refuses, going on without it for this");
+pub(crate) fn unwritable(refusal: &Refusal) {
+    warn!(
+        refusal = refusal.name(),
+        advice = refusal.advice(),
+        "redis refuses to be written to, nothing is stored there"
+    );
+}
+
+pub(crate) fn writable(away: Duration, refusal: &Refusal) {
+    warn!(
+        ?away,
+        refusal = refusal.name(),
+        "redis can be written to again"
+    );
+}
+
+pub(crate) fn refused(what: &str, refusal: &Refusal) {
+    warn!(
+        what,
+        refusal = refusal.name(),
+        advice = refusal.advice(),
+        "redis refuses, going on without it for this"
+    );
+}
+
+pub(crate) fn accepted(what: &str, refusal: &Refusal) {
+    warn!(what, refusal = refusal.name(), "redis refuses it no more");
+}
+
+pub(crate) fn no_runtime(trouble: &Trouble) {
+    warn!(%trouble, "redis cannot be asked from here, going on without it for this");
 }
 
 pub(crate) fn unconfirmed(confirmed: u32, wanted: u32) {

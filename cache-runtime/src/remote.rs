@@ -1,6 +1,8 @@
 //! Redis as the flows see it: asked while the breaker is closed, and trusted once every remembered invalidation is replayed.
 
 mod leases;
+mod probes;
+mod refusals;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,12 +10,10 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::breaker::{Breaker, Gate};
-use crate::clock::{self, Instant};
 use crate::config::{CacheConfig, Durability};
 use crate::error::Error;
 use crate::key::{self, Key};
 use crate::lease::Lease;
-use crate::log;
 use crate::near::Near;
 use crate::outage::Journal;
 use crate::random;
@@ -22,9 +22,8 @@ use crate::store::{Filled, Put, Read, ServerFacts, Store, Stored, Trouble};
 
 pub(crate) use leases::Leave;
 use leases::Returning;
-
-/// A refusal that goes on is said again after so long. Answers in between do not end it: one key may be refused and the others not.
-const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
+use probes::Probe;
+use refusals::{Doing, Refusals};
 
 #[derive(Debug)]
 pub(crate) struct Remote {
@@ -39,18 +38,8 @@ pub(crate) struct Remote {
     lease: Duration,
     /// Leases on their way back.
     returning: Returning,
-    /// For each kind of operation, when it was last said that it is refused, or not confirmed.
-    refused: [Mutex<Option<Instant>>; 4],
-}
-
-/// What a server may allow while it refuses something else.
-#[derive(Debug, Clone, Copy)]
-enum Doing {
-    Reading,
-    Writing,
-    Deleting,
-    /// Having replicas confirm a deletion.
-    Confirming,
+    /// What is refused, and what has been said about it.
+    refusals: Refusals,
 }
 
 impl Remote {
@@ -64,7 +53,7 @@ impl Remote {
             durability: config.durability,
             lease: config.lease,
             returning: Returning::default(),
-            refused: Default::default(),
+            refusals: Refusals::new(),
         })
     }
 
@@ -94,7 +83,7 @@ impl Remote {
 
     pub(crate) async fn look_up(self: &Arc<Self>, key: &Key) -> Result<Read, Trouble> {
         self.ready().await?;
-        self.note(Doing::Reading, self.store.look_up(key).await)
+        self.note_of(key.as_str(), Doing::Reading, self.store.look_up(key).await)
     }
 
     /// Creates the generations that were missing when the key was looked up.
@@ -104,8 +93,9 @@ impl Remote {
         seen: &mut SeenRemote,
         ttl: Duration,
     ) -> Result<(), Trouble> {
-        self.ready().await?;
-        self.note(Doing::Writing, self.store.renew(key, seen, ttl).await)
+        self.ready_to_write().await?;
+        let renewed = self.store.renew(key, seen, ttl).await;
+        self.note_aside(key.as_str(), Doing::Writing, renewed)
     }
 
     /// Stores an entry under its lease.
@@ -122,7 +112,7 @@ impl Remote {
             .store
             .fill(lease.entry(), lease.token(), bytes, ttl)
             .await;
-        let filled = self.note(Doing::Writing, filled)?;
+        let filled = self.note_of(key.as_str(), Doing::Writing, filled)?;
         lease.spend();
         // What we do ourselves we are not told.
         self.near.told_of_lease(key.as_str());
@@ -194,7 +184,7 @@ impl Remote {
 
     pub(crate) async fn clear(self: &Arc<Self>, pattern: &str) -> Result<u64, Trouble> {
         self.ready().await?;
-        self.note(Doing::Deleting, self.store.clear(pattern).await)
+        self.note(Doing::Clearing, self.store.clear(pattern).await)
     }
 
     /// Remembers names to be deleted, and has it done in the background where there is a runtime.
@@ -219,11 +209,7 @@ impl Remote {
             Gate::Pass => {}
             Gate::Blocked => return Err(Trouble::Open),
             Gate::Probe => {
-                let probe = Probe {
-                    remote: Arc::clone(self),
-                    succeeded: false,
-                };
-                spawn(probe.run());
+                spawn(Probe::new(self).run());
                 return Err(Trouble::Open);
             }
         }
@@ -257,55 +243,6 @@ impl Remote {
         }
         Ok(replayed)
     }
-
-    /// Lets the breaker know how an operation went.
-    fn note<T>(&self, doing: Doing, answer: Result<T, Trouble>) -> Result<T, Trouble> {
-        match &answer {
-            Ok(_) => self.breaker.answered(),
-            Err(trouble @ Trouble::Unreachable(_)) => self.opened(self.breaker.open(), trouble),
-            Err(trouble @ Trouble::Timeout) => self.opened(self.breaker.timed_out(), trouble),
-            Err(trouble @ (Trouble::Refused { .. } | Trouble::NoRuntime)) => {
-                self.breaker.answered();
-                if self.is_to_be_said(doing) {
-                    log::refused(trouble);
-                }
-            }
-            Err(Trouble::Open) => {}
-        }
-        answer
-    }
-
-    /// Lets it be known that an invalidation would not outlive a failover: who runs an annotated function is not told.
-    fn note_replicas(&self, confirmed: u32, wanted: u32) {
-        if confirmed < wanted && self.is_to_be_said(Doing::Confirming) {
-            log::unconfirmed(confirmed, wanted);
-        }
-    }
-
-    /// Whether a refusal that comes now is the first in a while.
-    fn is_to_be_said(&self, doing: Doing) -> bool {
-        let [reading, writing, deleting, confirming] = &self.refused;
-        let mut said = lock(match doing {
-            Doing::Reading => reading,
-            Doing::Writing => writing,
-            Doing::Deleting => deleting,
-            Doing::Confirming => confirming,
-        });
-        let now = clock::now();
-        let recently =
-            said.is_some_and(|said| now.saturating_duration_since(said) < SAID_AGAIN_AFTER);
-        if !recently {
-            *said = Some(now);
-        }
-        !recently
-    }
-
-    fn opened(&self, now: bool, trouble: &Trouble) {
-        if now {
-            self.near.end_all();
-            log::unreachable(trouble);
-        }
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -323,36 +260,6 @@ impl Drop for Forgotten<'_> {
     fn drop(&mut self) {
         for group in &self.groups {
             self.near.told_of_group(group);
-        }
-    }
-}
-
-/// The one background attempt to find Redis again. However it ends, the breaker is not left half open.
-struct Probe {
-    remote: Arc<Remote>,
-    succeeded: bool,
-}
-
-impl Probe {
-    async fn run(mut self) {
-        let remote = Arc::clone(&self.remote);
-        if remote.store.ping().await.is_err() {
-            return;
-        }
-        let Ok(replayed) = remote.replay().await else {
-            return;
-        };
-        self.succeeded = true;
-        let away = remote.breaker.close();
-        remote.near.end_all();
-        log::back(away, replayed);
-    }
-}
-
-impl Drop for Probe {
-    fn drop(&mut self) {
-        if !self.succeeded {
-            self.remote.breaker.reopen();
         }
     }
 }

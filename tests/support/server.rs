@@ -87,11 +87,16 @@ impl RedisServer {
         }
     }
 
-    /// Kills it if it runs, and starts an empty one on the same port.
+    /// Kills it if it runs, and starts another on the same port, with what was saved.
     pub fn restart(&self) {
+        self.restart_with(&[]);
+    }
+
+    /// The same with further options.
+    pub fn restart_with(&self, options: &[&str]) {
         self.kill();
         let start = Instant::now();
-        while !self.launch() {
+        while !self.launch_with(options) {
             assert!(
                 start.elapsed() < DEADLINE,
                 "port {} cannot be had again; the server's log:\n{}",
@@ -145,6 +150,10 @@ impl RedisServer {
 
     /// Whether a process started now holds our port and answers.
     fn launch(&self) -> bool {
+        self.launch_with(&[])
+    }
+
+    fn launch_with(&self, options: &[&str]) -> bool {
         let output = self.directory.open_log();
         let mut command = under_death_signal(binary());
         command
@@ -152,6 +161,7 @@ impl RedisServer {
             .args(["--bind", "127.0.0.1", "--daemonize", "no"])
             .args(["--save", "", "--appendonly", "no"])
             .args(&self.options)
+            .args(options)
             .current_dir(&self.directory.path)
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a file can be shared"))

@@ -34,7 +34,7 @@ impl Remote {
         token: u64,
         overtaken: Option<u64>,
     ) -> Result<Leave, Trouble> {
-        self.ready().await?;
+        self.ready_to_write().await?;
         // One that we give back ourselves is the one that we saw, if we saw one at all.
         let replaceable = overtaken.or_else(|| self.returning.of(key.as_str()));
         // Ours from the moment it is asked for: who is cancelled before the answer gives it back all the same.
@@ -43,17 +43,23 @@ impl Remote {
             .store
             .acquire(key, stamp, token, replaceable, self.lease)
             .await;
-        Ok(match self.note(Doing::Writing, acquired)? {
-            Acquired::Granted => Leave::Granted(lease),
-            Acquired::Held(holder) => {
+        match self.note_of(key.as_str(), Doing::Writing, acquired) {
+            Ok(Acquired::Granted) => Ok(Leave::Granted(lease)),
+            Ok(Acquired::Held(holder)) => {
                 lease.spend();
-                Leave::Held(holder)
+                Ok(Leave::Held(holder))
             }
-            Acquired::Changed => {
+            Ok(Acquired::Changed) => {
                 lease.spend();
-                Leave::Changed
+                Ok(Leave::Changed)
             }
-        })
+            Err(trouble) => {
+                if trouble.changed_nothing() {
+                    lease.spend();
+                }
+                Err(trouble)
+            }
+        }
     }
 
     /// Prolongs a lease again and again, in a task of its own, until that is stopped or the lease is gone.
@@ -69,7 +75,7 @@ impl Remote {
                 clock::sleep(remote.lease / SIGNS_OF_LIFE).await;
                 if remote.is_up() {
                     let extended = remote.store.extend(&entry, token, remote.lease).await;
-                    if let Ok(false) = remote.note(Doing::Writing, extended) {
+                    if let Ok(false) = remote.note_aside(&entry, Doing::Writing, extended) {
                         return;
                     }
                 }
@@ -84,10 +90,8 @@ impl Remote {
         spawn(async move {
             let remote = &returning.remote;
             if remote.is_up() {
-                let _ = remote.note(
-                    Doing::Deleting,
-                    remote.store.release(&returning.entry, token).await,
-                );
+                let released = remote.store.release(&returning.entry, token).await;
+                let _ = remote.note_aside(&returning.entry, Doing::Writing, released);
                 // What we do ourselves we are not told.
                 remote.near.told_of_lease(&returning.entry);
             }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisResult, ScriptInvocation};
+use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation};
 
-use super::Trouble;
-use super::connect::{Connector, Link, Purpose, describe};
+use super::connect::{Connector, Link, Purpose};
 use super::redis::Store;
+use super::{Class, Refusal, Trouble};
 use crate::clock;
 use crate::near::coherence::Teller;
+
+/// What a server may be that ends connections at once.
+const TURNED_AWAY: &str =
+    "before anything was said; it may be no Redis server, expect TLS, or have too many clients";
 
 /// An answer, and the connection that will tell when what was read changes.
 pub(super) struct Answer<T> {
@@ -48,14 +52,14 @@ impl Store {
             };
             self.connector.discard(&link);
             if retried || link.fresh {
-                return Err(Trouble::Unreachable(describe(&error)));
+                return Err(trouble(&error));
             }
             retried = true;
         }
     }
 
     /// One attempt over this connection. The inner error is the connection's death.
-    async fn ask_over<T: FromRedisValue>(
+    pub(super) async fn ask_over<T: FromRedisValue>(
         &self,
         link: &Link,
         request: Request<'_>,
@@ -70,7 +74,7 @@ impl Store {
             Err(error) if is_dead(&error) => Ok(Err(error)),
             answer => {
                 Connector::answered(link, sent);
-                answer.map(Ok).map_err(|error| refused(&error))
+                answer.map(Ok).map_err(|error| trouble(&error))
             }
         }
     }
@@ -113,18 +117,46 @@ impl<'a> From<&'a ScriptInvocation<'a>> for Request<'a> {
 }
 
 /// Whether the connection, rather than the command, is at fault. Garbage counts: after it nothing can be trusted on this link.
-fn is_dead(error: &redis::RedisError) -> bool {
+fn is_dead(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || error.is_io_error()
         || matches!(error.kind(), ErrorKind::Parse | ErrorKind::Client)
 }
 
-pub(super) fn refused(error: &redis::RedisError) -> Trouble {
-    Trouble::Refused {
-        code: error.code().unwrap_or("ERR").to_owned(),
-        message: error
-            .detail()
-            .unwrap_or_else(|| error.category())
-            .to_owned(),
+/// What an error of the client means: what the server said, or that it said nothing.
+pub(super) fn trouble(error: &RedisError) -> Trouble {
+    match error.kind() {
+        ErrorKind::Io => return Trouble::Unreachable(error.to_string()),
+        // An answer of another shape than Redis gives, or not of its protocol at all.
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => return refused(Class::NotRedis),
+        ErrorKind::AuthenticationFailed => return refused(Class::WrongPassword),
+        ErrorKind::RESP3NotSupported => return refused(Class::UnknownCommand),
+        _ => {}
     }
+    // Of a pipeline, the first command that was refused.
+    let said = error.clone().into_server_errors();
+    if let Some((_, said)) = said.iter().flat_map(|said| said.iter()).next() {
+        let refusal = Refusal::said(said.code(), said.details().unwrap_or_default());
+        return Trouble::Refused(refusal);
+    }
+    match (error.code(), error.detail()) {
+        (Some(code), Some(text)) => Trouble::Refused(Refusal::said(code, text)),
+        _ => Trouble::Unreachable(error.category().to_owned()),
+    }
+}
+
+/// Why there is no connection. One that ends before anything was said is no accident.
+pub(super) fn turned_away(error: &RedisError) -> Trouble {
+    if error.is_connection_dropped() && !error.is_connection_refusal() {
+        return Trouble::Unreachable(format!("{error}, {TURNED_AWAY}"));
+    }
+    match trouble(error) {
+        // It was sent the password, and might quote it.
+        Trouble::Refused(refusal) => refused(refusal.class),
+        trouble => trouble,
+    }
+}
+
+fn refused(class: Class) -> Trouble {
+    Trouble::Refused(Refusal::of(class))
 }

@@ -18,9 +18,10 @@ use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, P
 use redis::{ProtocolVersion, PushInfo, RedisConnectionInfo, Value};
 use tokio::runtime::{Handle, Id};
 
+use super::ask::{trouble, turned_away};
 use super::server_clock::ServerClock;
 use super::track::{Told, beat};
-use super::{ServerFacts, Trouble};
+use super::{Class, Refusal, ServerFacts, Trouble};
 use crate::clock::{self, Instant};
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
@@ -100,7 +101,10 @@ impl Connector {
         let Some(url) = &config.redis else {
             return Err(Error::new(ErrorKind::Config, "no address of Redis is set"));
         };
-        let mut login = RedisConnectionInfo::default().set_db(i64::from(url.db()));
+        let mut login = RedisConnectionInfo::default()
+            .set_db(i64::from(url.db()))
+            // The client waits for an answer to everything it says first, and a server that turns connections away gives one.
+            .set_skip_set_lib_name();
         if let Some(username) = url.username() {
             login = login.set_username(username);
         }
@@ -161,12 +165,17 @@ impl Connector {
             });
             Ok(link)
         });
-        connected.await.unwrap_or_else(|| {
-            Err(Trouble::Unreachable(format!(
-                "no connection within {:?}",
-                self.timeout
-            )))
-        })
+        connected.await.unwrap_or_else(|| Err(self.no_connection()))
+    }
+
+    /// A connection for the caller alone, whatever there is. Waits at most the connect timeout.
+    pub(super) async fn another(&self) -> Result<Link, Trouble> {
+        let connected = clock::within(self.timeout, self.connect(Purpose::Confirming)).await;
+        connected.unwrap_or_else(|| Err(self.no_connection()))
+    }
+
+    fn no_connection(&self) -> Trouble {
+        Trouble::Unreachable(format!("no connection within {:?}", self.timeout))
     }
 
     async fn connect(&self, purpose: Purpose) -> Result<Link, Trouble> {
@@ -209,12 +218,13 @@ impl Connector {
             .get_multiplexed_async_connection_with_config(&settings);
         let mut connection = match connected.await {
             Ok(connection) => connection,
-            Err(error) if error.is_io_error() => {
-                return Err(Trouble::Unreachable(describe(&error)));
-            }
-            // It may not know the protocol. If it is the password, the plain attempt will tell.
             Err(error) => {
-                self.say_untold(&describe(&error));
+                let trouble = turned_away(&error);
+                if !trouble.is_of_one_command() {
+                    return Err(trouble);
+                }
+                // It may not know the protocol.
+                self.say_untold(&trouble);
                 return Ok(None);
             }
         };
@@ -236,14 +246,12 @@ impl Connector {
         let connected = self
             .plain
             .get_multiplexed_async_connection_with_config(&self.settings);
-        let mut connection = connected
-            .await
-            .map_err(|error| Trouble::Unreachable(describe(&error)))?;
+        let mut connection = connected.await.map_err(|error| turned_away(&error))?;
         self.greet(&mut connection, false).await?;
         Ok(connection)
     }
 
-    fn say_untold(&self, refusal: &str) {
+    fn say_untold(&self, refusal: &Trouble) {
         if !self.said_untold.swap(true, Ordering::Relaxed) {
             log::untold(refusal);
         }
@@ -255,7 +263,7 @@ impl Connector {
         &self,
         connection: &mut MultiplexedConnection,
         track: bool,
-    ) -> Result<Option<String>, Trouble> {
+    ) -> Result<Option<Trouble>, Trouble> {
         let mut questions = Pipeline::new();
         questions
             .cmd("TIME")
@@ -272,22 +280,27 @@ impl Connector {
         let answers: Vec<Value> = questions
             .query_async(connection)
             .await
-            .map_err(|error| Trouble::Unreachable(describe(&error)))?;
-        let mut answers = answers.into_iter();
-        let time = answers
-            .next()
-            .and_then(|answer| redis::from_redis_value(answer).ok());
+            .map_err(|error| turned_away(&error))?;
+        let mut answers = answers.into_iter().map(Value::extract_error);
+        let time = match answers.next().transpose() {
+            Ok(time) => time.and_then(|time| redis::from_redis_value(time).ok()),
+            // A server that is not to be asked anything says so at once.
+            Err(refusal) => {
+                let trouble = trouble(&refusal);
+                if !trouble.is_of_one_command() {
+                    return Err(trouble);
+                }
+                None
+            }
+        };
         self.clock.set(clock::now(), time);
-        let info: Option<String> = answers
-            .next()
-            .and_then(|answer| redis::from_redis_value(answer).ok());
+        let info = answers.next().and_then(Result::ok);
+        let info: Option<String> = info.and_then(|info| redis::from_redis_value(info).ok());
         lock(&self.facts).version = info.as_deref().and_then(version);
         Ok(match answers.next() {
-            Some(Value::Okay) | None => None,
-            Some(refusal) => Some(match redis::from_redis_value::<String>(refusal) {
-                Ok(other) => other,
-                Err(error) => error.to_string(),
-            }),
+            Some(Ok(Value::Okay)) | None => None,
+            Some(Ok(_)) => Some(Trouble::Refused(Refusal::of(Class::NotRedis))),
+            Some(Err(refusal)) => Some(trouble(&refusal)),
         })
     }
 
@@ -380,14 +393,6 @@ fn version(info: &str) -> Option<String> {
             .map(|version| version.trim().to_owned())
     };
     line("valkey_version:").or_else(|| line("redis_version:"))
-}
-
-/// What an error of the client says, without the address it may hold.
-pub(super) fn describe(error: &redis::RedisError) -> String {
-    match error.code() {
-        Some(code) => format!("{} ({code})", error.category()),
-        None => error.to_string(),
-    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

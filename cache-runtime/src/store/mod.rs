@@ -11,6 +11,7 @@ mod redis;
 #[cfg(not(feature = "redis"))]
 #[path = "none.rs"]
 mod redis;
+mod refusal;
 #[cfg(feature = "redis")]
 mod scripts;
 #[cfg(feature = "redis")]
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::redis::Store;
+pub(crate) use self::refusal::{Class, Refusal, Scope};
 use crate::key::Key;
 use crate::near::coherence::Teller;
 
@@ -101,12 +103,36 @@ pub(crate) enum Trouble {
     Unreachable(String),
     /// No answer within the deadline.
     Timeout,
-    /// The server answered with an error; the code is its first word.
-    Refused { code: String, message: String },
+    /// The server answered with an error, or with something that is no answer.
+    Refused(Refusal),
+    /// The same a moment ago: it was not asked again.
+    Withheld(Refusal),
     /// The breaker is open: the store was not asked.
     Open,
     /// The call did not run inside a tokio runtime.
     NoRuntime,
+}
+
+impl Trouble {
+    /// Whether the server is known not to have done what was asked: it said so, or was not asked.
+    pub(crate) fn changed_nothing(&self) -> bool {
+        match self {
+            Self::Refused(refusal) => refusal.class != Class::NotRedis,
+            Self::Withheld(_) | Self::Open | Self::NoRuntime => true,
+            Self::Unreachable(_) | Self::Timeout => false,
+        }
+    }
+
+    #[cfg(feature = "redis")]
+    /// Whether only what was just asked is refused, as far as is known: something else may be answered.
+    fn is_of_one_command(&self) -> bool {
+        match self {
+            Self::Refused(refusal) | Self::Withheld(refusal) => {
+                refusal.class.scope() != Scope::Server
+            }
+            Self::Unreachable(_) | Self::Timeout | Self::Open | Self::NoRuntime => false,
+        }
+    }
 }
 
 impl fmt::Display for Trouble {
@@ -114,7 +140,8 @@ impl fmt::Display for Trouble {
         match self {
             Self::Unreachable(reason) => write!(f, "redis cannot be reached: {reason}"),
             Self::Timeout => f.write_str("redis did not answer in time"),
-            Self::Refused { code, message } => write!(f, "redis answered {code}: {message}"),
+            Self::Refused(refusal) => write!(f, "redis refuses, {refusal}"),
+            Self::Withheld(refusal) => write!(f, "redis refused a moment ago, {refusal}"),
             Self::Open => f.write_str("redis is not asked until it answers again"),
             Self::NoRuntime => f.write_str("redis needs a tokio runtime with its time driver"),
         }

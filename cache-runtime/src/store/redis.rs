@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::Pipeline;
+use redis::{Pipeline, RedisResult, Value};
 
+use super::ask::trouble;
 use super::connect::{Connector, Purpose};
 use super::generations::{Lifetimes, lifetime_ms};
-use super::scripts::{ACQUIRE, EXTEND, FILL, PUT, RELEASE};
+use super::scripts::{ACQUIRE, EXTEND, FILL, PUT, RELEASE, TRY};
 use super::{Acquired, Filled, Put, Read, ServerFacts, Stored, Trouble};
 use crate::clock;
 use crate::config::CacheConfig;
@@ -25,6 +26,8 @@ pub(crate) struct Store {
     pub(super) connector: Connector,
     pub(super) timeout: Duration,
     pub(super) lifetimes: Lifetimes,
+    /// The level of all keys.
+    root: String,
 }
 
 impl Store {
@@ -33,6 +36,7 @@ impl Store {
             connector: Connector::open(config, near)?,
             timeout: config.response_timeout,
             lifetimes: Lifetimes::default(),
+            root: config.key_prefix.clone(),
         })
     }
 
@@ -49,13 +53,26 @@ impl Store {
         self.connector.facts()
     }
 
-    /// The time of one round trip.
+    /// The time of one round trip. What is asked is what every look-up asks, so that it is refused where they are: a server
+    /// may refuse a `PING` and answer reads, or the other way round.
     pub(crate) async fn ping(&self) -> Result<Duration, Trouble> {
         self.connector.link(Purpose::Reading).await?;
         let sent = clock::now();
-        let ping = redis::cmd("PING");
-        let _: String = self.ask(&ping).await?;
+        let mut mget = redis::cmd("MGET");
+        mget.arg(key::generation_name(&self.root))
+            .arg(key::lease_name(&self.root));
+        let _: (Option<Vec<u8>>, Option<Vec<u8>>) = self.ask(&mget).await?;
         Ok(clock::now().saturating_duration_since(sent))
+    }
+
+    /// Whether the server lets everything be done that storing takes: over a connection of its own, since the one that there
+    /// is may lead to a server that has been replaced.
+    pub(crate) async fn try_to_write(&self) -> Result<(), Trouble> {
+        let link = self.connector.another().await?;
+        let mut call = TRY.prepare_invoke();
+        call.key(key::lease_name(&self.root));
+        let tried: RedisResult<()> = self.ask_over(&link, (&call).into()).await?;
+        tried.map_err(|error| trouble(&error))
     }
 
     /// Reads an entry, its lease and the generations of its groups, in one round trip.
@@ -235,25 +252,31 @@ impl Store {
         replicas: u32,
     ) -> Result<u32, Trouble> {
         let mut commands = Pipeline::new();
+        commands.ignore_errors();
         for batch in names.chunks(BATCH) {
-            commands.cmd("UNLINK").arg(batch).ignore();
+            commands.cmd("UNLINK").arg(batch);
         }
         // `WAIT` asks for the writes of its own connection, and a deletion that found nothing is none: what another process has
         // deleted a moment ago may not have come to the replicas.
         let mark = key::lease_name("");
-        commands
-            .cmd("SET")
-            .arg(mark)
-            .arg("")
-            .arg("PX")
-            .arg(1_000)
-            .ignore();
+        commands.cmd("SET").arg(mark).arg("").arg("PX").arg(1_000);
         // Less than the deadline, so that an answer comes in any case.
         let patience = clock::millis(self.timeout * 3 / 4).max(1);
         commands.cmd("WAIT").arg(replicas).arg(patience);
         let answer = self.ask_for(Purpose::Confirming, &commands).await?;
-        let (confirmed,): (u32,) = answer.value;
-        Ok(confirmed)
+        let mut answers: Vec<Value> = answer.value;
+        let (waited, mark) = (answers.pop(), answers.pop());
+        for deleted in answers {
+            deleted.extract_error().map_err(|error| trouble(&error))?;
+        }
+        if matches!(mark, Some(Value::ServerError(_))) {
+            // A server that is out of memory deletes, and does not store: so nothing is known of what others deleted.
+            return Ok(0);
+        }
+        let waited = waited.unwrap_or_default().extract_error();
+        waited
+            .and_then(|waited| Ok(redis::from_redis_value(waited)?))
+            .map_err(|error| trouble(&error))
     }
 
     /// Deletes the entries that match a glob pattern, and the leases of those being loaded; answers how many entries.

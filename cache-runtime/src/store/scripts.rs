@@ -45,6 +45,7 @@ return 1
 ///
 /// Answers 1: stored, and whoever loads this entry may not fill. 2: the same, and a generation that would have ended before
 /// the entry was prolonged. 0: something that is no generation stands where one should.
+/// The lease goes last: a server that is out of memory lets a script store whatever it likes once it has deleted something.
 pub(super) static PUT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -64,8 +65,8 @@ for i = 3, #KEYS do
   if #token ~= 16 or string.find(token, '%X') then return 0 end
   generations[i - 2] = string.gsub(token, '..', function(hex) return string.char(tonumber(hex, 16)) end)
 end
-redis.call('DEL', KEYS[2])
 redis.call('SET', KEYS[1], ARGV[1] .. table.concat(generations) .. ARGV[2], 'PX', ARGV[3])
+redis.call('DEL', KEYS[2])
 return answer
 ",
     )
@@ -90,3 +91,42 @@ return 0
 ",
     )
 });
+
+/// `KEYS`: a lease that nobody asks for. Does everything that the other scripts do, and leaves nothing behind.
+pub(super) static TRY: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+redis.call('SET', KEYS[1], '', 'PX', 1000)
+redis.call('PEXPIRE', KEYS[1], 1000)
+redis.call('PTTL', KEYS[1])
+redis.call('EXISTS', KEYS[1])
+redis.call('GETRANGE', KEYS[1], 8, 15)
+redis.call('GET', KEYS[1])
+redis.call('DEL', KEYS[1])
+",
+    )
+});
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_attempt_to_write_does_everything_that_the_other_scripts_do() {
+        let done = |script: &Script| -> BTreeSet<String> {
+            let text = redis::pipe().load_script(script).get_packed_pipeline();
+            let text = String::from_utf8(text).unwrap();
+            let commands = text.split("redis.call('").skip(1);
+            let names = commands.filter_map(|rest| rest.split('\'').next());
+            names.map(str::to_owned).collect()
+        };
+        let tried = done(&TRY);
+
+        for script in [&ACQUIRE, &FILL, &PUT, &EXTEND, &RELEASE] {
+            assert!(done(script).is_subset(&tried), "{script:?}");
+        }
+        assert!(tried.len() > 5, "{tried:?}");
+    }
+}

@@ -104,7 +104,12 @@ pub(super) async fn beat(
             let sent = clock::now();
             let ping = redis::cmd("PING");
             let asked = ping.query_async::<Value>(&mut connection);
-            if let Some(Ok(_)) = clock::within(timeout, asked).await {
+            // An error of the server is a sign of life as well: some refuse a `PING` and answer reads.
+            let alive = match clock::within(timeout, asked).await {
+                Some(Err(error)) => error.code().is_some(),
+                answer => answer.is_some(),
+            };
+            if alive {
                 teller.prove(sent);
             }
             clock::sleep(HEARTBEAT).await;
