@@ -56,6 +56,11 @@ async fn film(source: &Source, id: u64) -> String {
     source.read(id)
 }
 
+#[cached(ttl = 300, prefix = "kept", key = "{id}")]
+async fn kept_film(source: &Source, id: u64) -> String {
+    source.read(id)
+}
+
 #[cached(ttl = 300, prefix = "failing", key = "{id}", near = false)]
 async fn failing(id: u64) -> Result<u64, String> {
     Err(format!("{id} failed"))
@@ -541,6 +546,26 @@ async fn a_user_who_may_not_be_told_of_changes_reads_and_stores() {
         .only(Level::WARN, "redis does not tell of changes");
     assert!(line.contains("+client|tracking"), "{line}");
     assert_eq!(bench.warnings().len(), 1, "{:#?}", bench.warnings());
+}
+
+#[tokio::test]
+async fn a_ping_that_is_refused_is_a_sign_of_life() {
+    let server = RedisServer::start();
+    allow(&server, &["~*", "+@all", "-ping"]);
+    let bench = Bench::open(&as_ann(&server)).await;
+    let kept = async || with_cache(bench.cache.clone(), kept_film(&bench.source, 7)).await;
+    kept().await;
+    let (reads, start) = (asked(&server, "mget"), Instant::now());
+
+    // Without a sign of life, what is kept in process is believed for a second only, and asked for again.
+    while start.elapsed() < Duration::from_millis(4_500) {
+        kept().await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    let reads = asked(&server, "mget") - reads;
+    assert!(reads <= 1, "{reads} reads");
+    assert_eq!(bench.warnings(), [""; 0]);
 }
 
 #[tokio::test]
