@@ -7,6 +7,7 @@ mod stand_in;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use cache_runtime::{
@@ -230,14 +231,23 @@ async fn a_read_only_replica_answers_reads_and_is_not_asked_to_write_by_every_mi
 
     for id in 0..5 {
         bench.check(id).await;
-        bench.check(100 + id).await;
+    }
+    for id in 100..150 {
+        bench.check(id).await;
     }
 
-    assert_eq!(bench.source.bodies(), 1 + 5, "what is there is answered");
-    assert_eq!(asked(&replica, "mget"), reads + 10, "one round trip a call");
-    // A background attempt after 75 ms, and the next no sooner than 150 ms later.
+    assert_eq!(bench.source.bodies(), 1 + 50, "what is there is answered");
+    assert_eq!(asked(&replica, "mget"), reads + 55, "one round trip a call");
+    // The background attempts alone: the waits between them double.
     let tried = asked(&replica, "evalsha") - writes;
-    assert!(tried <= 1, "{tried} attempts to write");
+    assert!(tried <= 10, "{tried} attempts to write");
+    let tried_again = async || {
+        bench.check(1_000).await;
+        asked(&replica, "evalsha") >= writes + 4
+    };
+    wait_until_async(tried_again, "it is tried again and again").await;
+    // The script that asks for a lease, and the one that tries to write: nothing was granted that could be given back.
+    assert_eq!(asked(&replica, "script|load"), 2);
     bench.check_line(
         REFUSES_WRITES,
         "READONLY",
@@ -621,8 +631,8 @@ async fn check_away(
     for id in 0..100 {
         bench.check(id).await;
     }
-    // A background attempt may come between.
-    assert!(asked(server, "mget") <= asked_before + 1);
+    // Some background attempts may come between: the waits between them double.
+    assert!(asked(server, "mget") <= asked_before + 5);
     assert!(start.elapsed() < RESPONSE, "{:?}", start.elapsed());
     bench.check_change().await;
     let problem = bench.problem().await;
@@ -767,21 +777,42 @@ async fn a_server_that_is_loading_its_data_is_left_alone_until_it_is_done() {
     bench.check_recovery(BACK).await;
 }
 
+/// A script that runs until it is ended, on a server that has noticed.
+fn run_for_ever(server: &Arc<RedisServer>) -> JoinHandle<String> {
+    let runner = {
+        let server = Arc::clone(server);
+        std::thread::spawn(move || server.cli(&["EVAL", "while true do end", "0"]))
+    };
+    let busy = || server.cli(&["PING"]).starts_with("BUSY");
+    wait_until(busy, "the server is busy");
+    runner
+}
+
 #[tokio::test]
 async fn a_server_that_runs_a_script_for_too_long_is_left_alone_until_it_is_done() {
     let server = Arc::new(RedisServer::start_with(&["--lua-time-limit", "20"]));
     let bench = Bench::open(&server.url()).await;
     bench.check(7).await;
-    let runner = {
-        let server = Arc::clone(&server);
-        std::thread::spawn(move || server.cli(&["EVAL", "while true do end", "0"]))
-    };
-    wait_until(|| server.cli(&["PING"]).starts_with("BUSY"), "it is busy");
+    let runner = run_for_ever(&server);
 
     bench.check_all().await;
 
     bench.check_line(REFUSES_ALL, "BUSY", "`SCRIPT KILL`");
     bench.check_change().await;
+    assert_eq!(server.cli(&["SCRIPT", "KILL"]), "OK");
+    runner.join().unwrap();
+    bench.check_recovery(BACK).await;
+}
+
+#[tokio::test]
+async fn a_server_that_runs_a_script_at_the_start_is_left_alone_until_it_is_done() {
+    let server = Arc::new(RedisServer::start_with(&["--lua-time-limit", "20"]));
+    let runner = run_for_ever(&server);
+
+    let bench = Bench::open(&server.url()).await;
+    bench.check_all().await;
+
+    bench.check_line(REFUSES_ALL, "BUSY", "`SCRIPT KILL`");
     assert_eq!(server.cli(&["SCRIPT", "KILL"]), "OK");
     runner.join().unwrap();
     bench.check_recovery(BACK).await;
@@ -898,7 +929,7 @@ fn what_is_no_redis_is_said_to_be_none() {
             for id in 0..100 {
                 bench.check(id).await;
             }
-            assert!(relay.accepted() <= tried + 1, "calls do not connect");
+            assert!(relay.accepted() <= tried + 5, "calls do not connect");
             bench.check_change().await;
             let server = RedisServer::start();
             relay.turn_to(server.port());
