@@ -343,7 +343,7 @@ async fn a_server_out_of_memory_goes_on_answering_and_is_written_to_when_it_has_
     let server = RedisServer::start_with(&["--maxmemory-policy", "noeviction"]);
     let bench = Bench::open(&server.url()).await;
     bench.check(1).await;
-    set(&server, "maxmemory", "1mb");
+    set(&server, "maxmemory", "1");
     assert!(server.cli(&["SET", "other", "value"]).starts_with("OOM"));
 
     bench.check_all().await;
@@ -370,7 +370,7 @@ async fn a_server_out_of_memory_deletes_and_does_not_let_replicas_confirm_it() {
     let cache = at(&server.url()).durability(Durability::Replicas(1));
     let cache = cache.open().await.unwrap();
     cache.set("film:1", &1, None).await.unwrap();
-    set(&server, "maxmemory", "1mb");
+    set(&server, "maxmemory", "1");
 
     let told = cache.invalidate_prefix("film").await.unwrap();
 
@@ -384,7 +384,7 @@ async fn what_comes_and_goes_is_said_once_a_minute() {
     let server = RedisServer::start_with(&["--maxmemory-policy", "noeviction"]);
     let bench = Bench::open(&server.url()).await;
     for round in 0..10 {
-        set(&server, "maxmemory", "1mb");
+        set(&server, "maxmemory", "1");
         bench.check(1_000 + round).await;
         assert_eq!(server.keys(&format!("film:{}", 1_000 + round)), [""; 0]);
         set(&server, "maxmemory", "0");
