@@ -311,7 +311,7 @@ enum Away {
 
 fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Result<Read, Away> {
     read.map_err(|trouble| match trouble {
-        Trouble::Open => Away::Known,
+        Trouble::Open | Trouble::Withheld(_) => Away::Known,
         _ => {
             counters.errors.one();
             Away::Failed
