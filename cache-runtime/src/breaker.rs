@@ -17,12 +17,16 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: Mutex<State>,
+    /// How long an answer is waited for.
+    patience: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
     Closed {
         timeouts: u32,
+        /// From when on a timeout counts: what times out earlier was asked before the breaker opened.
+        counts_from: Instant,
     },
     Open {
         since: Instant,
@@ -45,9 +49,14 @@ pub(crate) enum Gate {
 }
 
 impl Breaker {
-    pub(crate) fn new() -> Self {
+    /// A closed one, for a server whose answers are waited for so long.
+    pub(crate) fn new(patience: Duration) -> Self {
         Self {
-            state: Mutex::new(State::Closed { timeouts: 0 }),
+            state: Mutex::new(State::Closed {
+                timeouts: 0,
+                counts_from: clock::now(),
+            }),
+            patience,
         }
     }
 
@@ -75,7 +84,7 @@ impl Breaker {
     }
 
     pub(crate) fn answered(&self) {
-        if let State::Closed { timeouts } = &mut *self.lock() {
+        if let State::Closed { timeouts, .. } = &mut *self.lock() {
             *timeouts = 0;
         }
     }
@@ -83,14 +92,21 @@ impl Breaker {
     /// Notes a timeout; answers whether the breaker opened by it.
     pub(crate) fn timed_out(&self) -> bool {
         let mut state = self.lock();
-        if let State::Closed { timeouts } = &mut *state {
-            *timeouts += 1;
-            if *timeouts >= TIMEOUTS {
-                *state = opened(clock::now(), FIRST_BACKOFF);
-                return true;
+        let now = clock::now();
+        match &mut *state {
+            State::Closed {
+                timeouts,
+                counts_from,
+            } if now >= *counts_from => {
+                *timeouts += 1;
+                if *timeouts < TIMEOUTS {
+                    return false;
+                }
             }
+            _ => return false,
         }
-        false
+        *state = opened(now, FIRST_BACKOFF);
+        true
     }
 
     /// Opens the breaker; answers whether it was closed before.
@@ -118,7 +134,10 @@ impl Breaker {
             State::Closed { .. } => None,
             State::Open { since, .. } | State::HalfOpen { since, .. } => Some(since),
         };
-        *state = State::Closed { timeouts: 0 };
+        *state = State::Closed {
+            timeouts: 0,
+            counts_from: clock::after(clock::now(), self.patience),
+        };
         since.map_or(Duration::ZERO, |since| {
             clock::now().saturating_duration_since(since)
         })
@@ -145,9 +164,11 @@ fn opened(since: Instant, backoff: Duration) -> State {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_millis(250);
+
     #[tokio::test(start_paused = true)]
     async fn one_caller_probes_once_the_back_off_is_over() {
-        let breaker = Breaker::new();
+        let breaker = Breaker::new(PATIENCE);
         assert!(breaker.open());
         assert_eq!(breaker.gate(), Gate::Blocked);
 
@@ -159,7 +180,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_failed_probe_doubles_the_wait_up_to_a_limit() {
-        let breaker = Breaker::new();
+        let breaker = Breaker::new(PATIENCE);
         breaker.open();
         let mut waited = Duration::ZERO;
         for _ in 0..20 {
@@ -176,7 +197,7 @@ mod tests {
 
     #[test]
     fn timeouts_open_it_only_in_a_row() {
-        let breaker = Breaker::new();
+        let breaker = Breaker::new(PATIENCE);
         for _ in 0..10 {
             assert!(!breaker.timed_out());
             assert!(!breaker.timed_out());
@@ -188,5 +209,24 @@ mod tests {
         assert!(!breaker.timed_out());
         assert!(breaker.timed_out());
         assert!(!breaker.is_closed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_asked_before_it_opened_does_not_open_it_again() {
+        let breaker = Breaker::new(PATIENCE);
+        breaker.open();
+        tokio::time::advance(Duration::from_millis(200)).await;
+        assert_eq!(breaker.gate(), Gate::Probe);
+        breaker.close();
+
+        tokio::time::advance(PATIENCE / 2).await;
+        for _ in 0..10 {
+            assert!(!breaker.timed_out());
+        }
+
+        tokio::time::advance(PATIENCE / 2).await;
+        assert!(!breaker.timed_out());
+        assert!(!breaker.timed_out());
+        assert!(breaker.timed_out());
     }
 }

@@ -46,7 +46,7 @@ impl Remote {
     pub(crate) fn open(config: &CacheConfig, near: Arc<Near>) -> Result<Self, Error> {
         Ok(Self {
             store: Store::open(config, Arc::clone(&near))?,
-            breaker: Breaker::new(),
+            breaker: Breaker::new(config.response_timeout),
             journal: Journal::new(key::generation_name(&config.key_prefix)),
             replaying: tokio::sync::Mutex::default(),
             near,
