@@ -44,6 +44,8 @@ pub enum Fault {
     Garble,
     /// These bytes come instead of every answer.
     Replace(&'static str),
+    /// They come instead of one answer on each connection.
+    ReplaceOne(&'static str),
     /// What the server sends comes byte by byte, so far apart.
     Drip(Duration),
     /// What the server sends comes at no more than so many bytes a millisecond.
@@ -85,7 +87,8 @@ impl Switch {
         number
     }
 
-    fn asked(&self, bytes: &[u8]) {
+    /// Answers whether what the client sends has switched.
+    fn asked(&self, bytes: &[u8]) -> bool {
         let mut trap = self.trap();
         let sprung = trap.take_if(|(asked, _)| {
             let asked = asked.as_bytes();
@@ -94,6 +97,7 @@ impl Switch {
         if let Some((_, fault)) = sprung {
             self.to(fault);
         }
+        sprung.is_some()
     }
 
     fn trap(&self) -> MutexGuard<'_, Option<(&'static str, Fault)>> {

@@ -165,7 +165,7 @@ impl Remote {
 impl Refusals {
     pub(super) fn new() -> Self {
         Self {
-            writing: Breaker::new(),
+            writing: Breaker::new(Duration::ZERO),
             state: Mutex::default(),
             any_entry: AtomicBool::new(false),
         }

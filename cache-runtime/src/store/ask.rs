@@ -1,6 +1,7 @@
 //! One request and its answer: under one deadline, with one more try where the connection proved dead.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation};
@@ -32,24 +33,52 @@ impl Store {
             .map(|answer| answer.value)
     }
 
-    /// What the server answers, and who tells of changes to it. A connection that turns out to be dead is replaced, once.
+    /// What the server answers, and who tells of changes to it.
     pub(super) async fn ask_for<'a, T: FromRedisValue>(
         &self,
         purpose: Purpose,
         request: impl Into<Request<'a>>,
     ) -> Result<Answer<T>, Trouble> {
-        let request = request.into();
+        self.ask_fitting(purpose, request.into(), |_| true).await
+    }
+
+    /// What the server answers to a request for so many values. Fewer or more of them are the answer to something else.
+    pub(super) async fn ask_for_values(
+        &self,
+        request: &Cmd,
+        count: usize,
+    ) -> Result<Answer<Vec<Option<Vec<u8>>>>, Trouble> {
+        let fits = |values: &Vec<_>| values.len() == count;
+        self.ask_fitting(Purpose::Reading, request.into(), fits)
+            .await
+    }
+
+    /// A connection that turns out to be dead, or answers what was not asked, is replaced, once.
+    ///
+    /// All of it together takes no longer than an answer may, and a connection where one has to be made.
+    async fn ask_fitting<T: FromRedisValue>(
+        &self,
+        purpose: Purpose,
+        request: Request<'_>,
+        fits: impl Fn(&T) -> bool,
+    ) -> Result<Answer<T>, Trouble> {
+        let mut to_connect = self.connector.timeout();
+        let mut to_answer = self.timeout;
         let mut retried = false;
         loop {
-            let link = self.connector.link(purpose).await?;
-            let error = match self.ask_over(&link, request).await {
-                Ok(Ok(value)) => {
+            let began = clock::now();
+            let link = self.connector.link(purpose, to_connect).await?;
+            let sent = clock::now();
+            to_connect = to_connect.saturating_sub(sent.saturating_duration_since(began));
+            let error = match self.ask_over(&link, request, to_answer).await? {
+                Ok(value) if fits(&value) => {
                     let teller = link.teller().cloned();
                     return Ok(Answer { value, teller });
                 }
-                Ok(Err(error)) => error,
-                Err(trouble) => return Err(trouble),
+                Ok(_) => (ErrorKind::Parse, "an answer to something else").into(),
+                Err(error) => error,
             };
+            to_answer = to_answer.saturating_sub(clock::now().saturating_duration_since(sent));
             self.connector.discard(&link);
             if retried || link.fresh {
                 return Err(trouble(&error));
@@ -63,10 +92,11 @@ impl Store {
         &self,
         link: &Link,
         request: Request<'_>,
+        limit: Duration,
     ) -> Result<RedisResult<T>, Trouble> {
         let sent = clock::now();
         let asked = request.send(link.connection.clone());
-        let Some(answer) = clock::within(self.timeout, asked).await else {
+        let Some(answer) = clock::within(limit, asked).await else {
             self.connector.timed_out(link);
             return Err(Trouble::Timeout);
         };

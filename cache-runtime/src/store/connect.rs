@@ -3,7 +3,6 @@
 //! One multiplexed connection per tokio runtime: its driver lives in that runtime, and a process may have many of them,
 //! one after another or side by side. A driver that died with its runtime is replaced, not reported.
 
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -16,10 +15,11 @@ use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, Pipeline};
 use redis::{ProtocolVersion, PushInfo, RedisConnectionInfo, Value};
-use tokio::runtime::{Handle, Id};
 
 use super::ask::{trouble, turned_away};
 use super::server_clock::ServerClock;
+pub(super) use super::slots::Purpose;
+use super::slots::Slots;
 use super::track::{Told, beat};
 use super::{Class, Refusal, ServerFacts, Trouble};
 use crate::clock::{self, Instant};
@@ -31,18 +31,6 @@ use crate::near::coherence::Teller;
 
 /// Timeouts in a row after which a connection counts as hung: a half-open link never reports itself.
 const HUNG_AFTER: u32 = 3;
-
-/// Runtimes remembered at once. Beyond, the oldest connections are dropped, and made again when asked for.
-const MAX_RUNTIMES: usize = 64;
-
-/// What a connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Purpose {
-    /// Everything that is not to be held up.
-    Reading,
-    /// Waiting for replicas, which holds up whatever comes after it on the same connection.
-    Confirming,
-}
 
 /// A working connection.
 #[derive(Clone)]
@@ -76,21 +64,10 @@ pub(super) struct Connector {
     settings: AsyncConnectionConfig,
     timeout: Duration,
     response_timeout: Duration,
-    slots: Mutex<HashMap<(Id, Purpose), Arc<Slot>>>,
+    slots: Slots,
     numbers: AtomicU64,
     clock: ServerClock,
     facts: Mutex<ServerFacts>,
-}
-
-/// The connection of one runtime.
-#[derive(Default)]
-struct Slot {
-    link: Mutex<Option<Link>>,
-    /// Held while connecting, so that those who come meanwhile wait for the same attempt.
-    connecting: tokio::sync::Mutex<()>,
-    born: AtomicU64,
-    /// Whether the runtime was built without its time or IO driver, so that nothing can be asked from within it.
-    unfit: AtomicBool,
 }
 
 impl Connector {
@@ -131,16 +108,27 @@ impl Connector {
                 .set_response_timeout(None)
                 .set_pipeline_buffer_size(1_024),
             timeout: config.connect_timeout,
-            slots: Mutex::default(),
+            slots: Slots::default(),
             numbers: AtomicU64::new(1),
             clock: ServerClock::new(),
             facts: Mutex::default(),
         })
     }
 
-    /// The connection of this runtime, made if there is none. Waits at most the connect timeout.
-    pub(super) async fn link(&self, purpose: Purpose) -> Result<Link, Trouble> {
-        let slot = self.slot(purpose)?;
+    /// The longest time that making a connection may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Makes the connection of this runtime, if there is none.
+    pub(super) async fn connected(&self) -> Result<(), Trouble> {
+        self.link(Purpose::Reading, self.timeout).await.map(drop)
+    }
+
+    /// The connection of this runtime, made if there is none. Waits no longer than the limit, and for one attempt only,
+    /// whoever makes it.
+    pub(super) async fn link(&self, purpose: Purpose, limit: Duration) -> Result<Link, Trouble> {
+        let slot = self.slots.here(purpose)?;
         if let Some(link) = lock(&slot.link).clone() {
             return Ok(link);
         }
@@ -148,24 +136,38 @@ impl Connector {
         if slot.unfit.load(Ordering::Relaxed) {
             return Err(Trouble::NoRuntime);
         }
-        let connected = clock::within(self.timeout, async {
-            let _connecting = slot.connecting.lock().await;
-            // Somebody else may have connected while we waited.
-            if let Some(link) = lock(&slot.link).clone() {
-                return Ok(link);
-            }
-            let Some(connected) = unless_it_panics(self.connect(purpose)).await else {
+        let failures = lock(&slot.failed).0;
+        let end = clock::after(clock::now(), limit);
+        let Some(_connecting) = clock::within(limit, slot.connecting.lock()).await else {
+            return Err(self.no_connection());
+        };
+        // Somebody else may have connected while we waited, or tried to.
+        if let Some(link) = lock(&slot.link).clone() {
+            return Ok(link);
+        }
+        if let (number, Some(trouble)) = &*lock(&slot.failed)
+            && *number != failures
+        {
+            return Err(trouble.clone());
+        }
+        let left = end.saturating_duration_since(clock::now());
+        let connected = match clock::within(left, unless_it_panics(self.connect(purpose))).await {
+            Some(Some(connected)) => connected,
+            Some(None) => {
                 slot.unfit.store(true, Ordering::Relaxed);
-                return Err(Trouble::NoRuntime);
-            };
-            let link = connected?;
-            *lock(&slot.link) = Some(Link {
-                fresh: false,
-                ..link.clone()
-            });
-            Ok(link)
+                Err(Trouble::NoRuntime)
+            }
+            None => Err(self.no_connection()),
+        };
+        let link = connected.inspect_err(|trouble| {
+            let mut failed = lock(&slot.failed);
+            *failed = (failed.0.wrapping_add(1), Some(trouble.clone()));
+        })?;
+        *lock(&slot.link) = Some(Link {
+            fresh: false,
+            ..link.clone()
         });
-        connected.await.unwrap_or_else(|| Err(self.no_connection()))
+        Ok(link)
     }
 
     /// A connection for the caller alone, whatever there is. Waits at most the connect timeout.
@@ -309,7 +311,7 @@ impl Connector {
         if let Some(teller) = link.teller() {
             teller.end();
         }
-        if let Ok(slot) = self.slot(link.purpose) {
+        if let Ok(slot) = self.slots.here(link.purpose) {
             let mut current = lock(&slot.link);
             if current
                 .as_ref()
@@ -337,7 +339,7 @@ impl Connector {
     }
 
     pub(super) fn disconnect(&self) {
-        lock(&self.slots).clear();
+        self.slots.clear();
     }
 
     pub(super) fn now_ms(&self) -> u64 {
@@ -346,31 +348,6 @@ impl Connector {
 
     pub(super) fn facts(&self) -> ServerFacts {
         lock(&self.facts).clone()
-    }
-
-    fn slot(&self, purpose: Purpose) -> Result<Arc<Slot>, Trouble> {
-        let runtime = Handle::try_current().map_err(|_| Trouble::NoRuntime)?.id();
-        let mut slots = lock(&self.slots);
-        if let Some(slot) = slots.get(&(runtime, purpose)) {
-            return Ok(Arc::clone(slot));
-        }
-        if slots.len() >= MAX_RUNTIMES {
-            let oldest = slots
-                .iter()
-                .min_by_key(|(_, slot)| slot.born.load(Ordering::Relaxed))
-                .map(|(id, _)| *id);
-            if let Some(oldest) = oldest {
-                slots.remove(&oldest);
-            }
-        }
-        let slot = Arc::new(Slot::default());
-        slot.born.store(
-            self.numbers.fetch_add(1, Ordering::Relaxed),
-            Ordering::Relaxed,
-        );
-        slot.unfit.store(!clock::has_timers(), Ordering::Relaxed);
-        slots.insert((runtime, purpose), Arc::clone(&slot));
-        Ok(slot)
     }
 }
 

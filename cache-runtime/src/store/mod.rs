@@ -17,6 +17,8 @@ mod scripts;
 #[cfg(feature = "redis")]
 mod server_clock;
 #[cfg(feature = "redis")]
+mod slots;
+#[cfg(feature = "redis")]
 mod track;
 
 use std::fmt;

@@ -56,7 +56,7 @@ impl Store {
     /// The time of one round trip. What is asked is what every look-up asks, so that it is refused where they are: a server
     /// may refuse a `PING` and answer reads, or the other way round.
     pub(crate) async fn ping(&self) -> Result<Duration, Trouble> {
-        self.connector.link(Purpose::Reading).await?;
+        self.connector.connected().await?;
         let sent = clock::now();
         let mut mget = redis::cmd("MGET");
         mget.arg(key::generation_name(&self.root))
@@ -71,7 +71,7 @@ impl Store {
         let link = self.connector.another().await?;
         let mut call = TRY.prepare_invoke();
         call.key(key::lease_name(&self.root));
-        let tried: RedisResult<()> = self.ask_over(&link, (&call).into()).await?;
+        let tried: RedisResult<()> = self.ask_over(&link, (&call).into(), self.timeout).await?;
         tried.map_err(|error| trouble(&error))
     }
 
@@ -79,12 +79,13 @@ impl Store {
     pub(crate) async fn look_up(&self, key: &Key) -> Result<Read, Trouble> {
         let mut mget = redis::cmd("MGET");
         mget.arg(key.as_str()).arg(key::lease_name(key.as_str()));
+        let mut asked = 2;
         for group in key.groups() {
             mget.arg(key::generation_name(group));
+            asked += 1;
         }
-        let answer = self.ask_for(Purpose::Reading, &mget).await?;
-        let values: Vec<Option<Vec<u8>>> = answer.value;
-        let mut values = values.into_iter();
+        let answer = self.ask_for_values(&mget, asked).await?;
+        let mut values = answer.value.into_iter();
         Ok(Read {
             entry: values.next().flatten(),
             lease: values.next().flatten().as_deref().map(lease_number),
@@ -109,8 +110,9 @@ impl Store {
                 next
             });
         }
-        let answer = self.ask_for(Purpose::Reading, &mget).await?;
-        let mut entries: Vec<Option<Vec<u8>>> = answer.value;
+        let asked = keys.len() + places.len();
+        let answer = self.ask_for_values(&mget, asked).await?;
+        let mut entries = answer.value;
         let generations = entries.split_off(keys.len().min(entries.len()));
         let reads = keys.iter().zip(entries).map(|(key, entry)| Read {
             entry,

@@ -50,8 +50,10 @@ pub(super) async fn pump(
         if bytes.is_empty() {
             return Ok(());
         }
-        if let (Way::There, Some(switch)) = (way, switch.upgrade()) {
-            switch.asked(bytes);
+        if way == Way::There && switch.upgrade().is_some_and(|switch| switch.asked(bytes)) {
+            // These bytes are the first that the fault meets.
+            faults.mark_unchanged();
+            outlet.begin_anew().await?;
         }
         let fault = faults.borrow().0;
         let goes_on = match way {
@@ -116,7 +118,7 @@ impl Outlet<'_> {
                 self.to.write_all(&bytes[..passed]).await?;
                 return Ok(goes_on);
             }
-            Fault::Swallow | Fault::Repeat | Fault::Replace(_) => {
+            Fault::Swallow | Fault::Repeat | Fault::Replace(_) | Fault::ReplaceOne(_) => {
                 self.pass_whole_answers(fault, bytes).await?;
                 return Ok(true);
             }
@@ -167,6 +169,10 @@ impl Outlet<'_> {
                 _ if pushed => self.to.write_all(&answer).await?,
                 Fault::Replace(other) => self.to.write_all(other.as_bytes()).await?,
                 Fault::Swallow if !self.done => self.done = true,
+                Fault::ReplaceOne(other) if !self.done => {
+                    self.done = true;
+                    self.to.write_all(other.as_bytes()).await?;
+                }
                 Fault::Repeat if !self.done => {
                     self.done = true;
                     self.to.write_all(&answer.repeat(2)).await?;

@@ -1,0 +1,76 @@
+//! The connection of each runtime: a process may have many of them, one after another or side by side.
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::runtime::{Handle, Id};
+
+use super::Trouble;
+use super::connect::Link;
+use crate::clock;
+
+/// Runtimes remembered at once. Beyond, the oldest connections are dropped, and made again when asked for.
+const MAX_RUNTIMES: usize = 64;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Purpose {
+    /// Everything that is not to be held up.
+    Reading,
+    /// Waiting for replicas, which holds up whatever comes after it on the same connection.
+    Confirming,
+}
+
+/// The connection of one runtime.
+#[derive(Default)]
+pub(super) struct Slot {
+    pub(super) link: Mutex<Option<Link>>,
+    /// Held while connecting, so that those who come meanwhile wait for the same attempt.
+    pub(super) connecting: tokio::sync::Mutex<()>,
+    /// How many attempts have failed, and why the last did: whoever waited for one does not make another.
+    pub(super) failed: Mutex<(u64, Option<Trouble>)>,
+    born: u64,
+    /// Whether the runtime was built without its time or IO driver, so that nothing can be asked from within it.
+    pub(super) unfit: AtomicBool,
+}
+
+/// The connections of all runtimes.
+#[derive(Default)]
+pub(super) struct Slots(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    slots: HashMap<(Id, Purpose), Arc<Slot>>,
+    made: u64,
+}
+
+impl Slots {
+    /// That of the runtime that asks.
+    pub(super) fn here(&self, purpose: Purpose) -> Result<Arc<Slot>, Trouble> {
+        let runtime = Handle::try_current().map_err(|_| Trouble::NoRuntime)?.id();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = known.slots.get(&(runtime, purpose)) {
+            return Ok(Arc::clone(slot));
+        }
+        if known.slots.len() >= MAX_RUNTIMES {
+            let oldest = known.slots.iter().min_by_key(|(_, slot)| slot.born);
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                known.slots.remove(&oldest);
+            }
+        }
+        known.made += 1;
+        let slot = Arc::new(Slot {
+            born: known.made,
+            unfit: AtomicBool::new(!clock::has_timers()),
+            ..Slot::default()
+        });
+        known.slots.insert((runtime, purpose), Arc::clone(&slot));
+        Ok(slot)
+    }
+
+    pub(super) fn clear(&self) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.slots.clear();
+    }
+}
