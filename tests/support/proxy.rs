@@ -152,6 +152,11 @@ impl Proxy {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// What the network does now.
+    pub fn fault(&self) -> Fault {
+        self.switch.fault.borrow().0
+    }
+
     /// How many connections it has accepted so far.
     pub fn accepted(&self) -> u64 {
         self.counts.accepted.load(Ordering::Relaxed)
