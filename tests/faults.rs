@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use cache_runtime::{Cache, with_cache};
 use phases::{Answers, Phase};
-use scene::{LEASE, LIMIT, Scene, Truth, film_of_redis};
+use scene::{Gate, LEASE, LIMIT, Scene, Truth, film_of_redis};
 use support::{Fault, Proxy, RedisServer, wait_until, wait_until_async};
 use tokio::runtime::{Builder, Runtime};
 
@@ -188,7 +188,7 @@ fn a_runtime_that_ends_while_its_calls_wait_for_redis_leaves_no_connection_and_n
     let runtime = current_thread();
     let builder = Cache::builder().redis_url(network.url()).lease(LEASE);
     let cache = runtime.block_on(builder.open()).unwrap();
-    let truth = Arc::new(Truth::new(1_000));
+    let truth = Arc::new(Truth::new(Gate::Open));
     for (asked, fault) in [("MGET", Fault::BlackHole), ("EVALSHA", Fault::LoseAnswers)] {
         network.set(Fault::None);
         let runtime = current_thread();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cache_runtime::{Mode, with_cache};
 
-use crate::scene::{LEASE, LIMIT, MAX_LAG, Scene, Truth, film, film_of_the_fleet};
+use crate::scene::{Gate, LEASE, LIMIT, MAX_LAG, Scene, Truth, film, film_of_the_fleet};
 use crate::support::{Fault, wait_until_async};
 
 /// Whether Redis can be asked under a fault.
@@ -152,7 +152,7 @@ impl Phase {
 
 /// Another process loads, this one waits for it, and then the fault begins.
 async fn waits(fault: Fault, answers: Answers, scene: &Scene) -> Duration {
-    let held = Arc::new(Truth::new(0));
+    let held = Arc::new(Truth::new(Gate::Closed));
     let other = tokio::spawn(with_cache(scene.other.clone(), {
         let held = Arc::clone(&held);
         async move { film_of_the_fleet(&held, 5).await }

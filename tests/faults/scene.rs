@@ -38,21 +38,29 @@ pub struct Truth {
     gate: Semaphore,
 }
 
+/// Whether bodies may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    Open,
+    Closed,
+}
+
 impl Truth {
-    pub fn new(gate: usize) -> Self {
+    /// Its bodies wait where the gate is closed.
+    pub fn new(gate: Gate) -> Self {
         Self {
             versions: [const { AtomicU64::new(0) }; 64],
             bodies: AtomicU64::new(0),
             took: AtomicU64::new(0),
             during: None,
-            gate: Semaphore::new(gate),
+            gate: Semaphore::new(usize::from(gate == Gate::Open)),
         }
     }
 
     pub fn failing(proxy: &Arc<Proxy>, fault: Fault) -> Self {
         Self {
             during: Some((Arc::clone(proxy), fault)),
-            ..Self::new(1_000)
+            ..Self::new(Gate::Open)
         }
     }
 
@@ -61,7 +69,7 @@ impl Truth {
     }
 
     pub fn open_the_gate(&self) {
-        self.gate.add_permits(1_000);
+        self.gate.add_permits(1);
     }
 
     fn took(&self) -> Duration {
@@ -88,7 +96,7 @@ impl Truth {
             proxy.set(*fault);
         }
         let film = self.film(id);
-        self.gate.acquire().await.unwrap().forget();
+        drop(self.gate.acquire().await.unwrap());
         let took = u64::try_from(began.elapsed().as_nanos()).unwrap();
         self.took.fetch_add(took, Ordering::SeqCst);
         film
@@ -159,7 +167,7 @@ impl Scene {
         let builder = Cache::builder().redis_url(server.url()).lease(LEASE);
         let other = builder.response_timeout(Duration::from_secs(5)).open();
         let other = other.await.unwrap();
-        let truth = Truth::new(1_000);
+        let truth = Truth::new(Gate::Open);
         // From here on the server knows the scripts.
         with_cache(other.clone(), film(&truth, 0)).await;
         let tasks = Handle::current().metrics().num_alive_tasks();
