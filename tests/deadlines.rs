@@ -88,6 +88,27 @@ async fn a_request_that_is_made_again_over_a_new_connection_has_what_is_left_of_
 }
 
 #[tokio::test]
+async fn answers_that_are_late_but_in_time_add_up_to_no_more_than_six() {
+    let server = RedisServer::start();
+    let network = Proxy::start(server.port());
+    let direct = open(&server.url()).await;
+    let cache = open(&network.url()).await;
+    let truth = Truth::default();
+    // From here on the server knows the scripts, and the generations are another process's, whose lifetimes have to be asked for.
+    wait(&direct, &truth, 1).await;
+    network.set(Fault::Delay(LIMIT / 5));
+    let answer = LIMIT / 5 * 2;
+
+    for id in 2..5 {
+        let waited = wait(&cache, &truth, id).await;
+        assert!(waited < answer * 6 + LIMIT / 2, "{waited:?}");
+    }
+
+    assert_eq!((cache.mode(), cache.stats().errors), (Mode::Redis, 0));
+    assert_eq!(server.keys("film:*").len(), 4, "each is stored");
+}
+
+#[tokio::test]
 async fn a_value_too_large_for_the_deadline_costs_itself_and_others_one_and_redis_is_used_again() {
     let server = RedisServer::start();
     let network = Proxy::start(server.port());

@@ -171,6 +171,46 @@ fn every_option_is_in_the_reference_of_its_attribute() {
 }
 
 #[test]
+fn each_test_that_the_documentation_names_exists() {
+    let architecture = read(ARCHITECTURE);
+    let (_, table) = architecture
+        .split_once("\n## When Redis fails\n")
+        .unwrap_or_else(|| panic!("{ARCHITECTURE} has no table of faults"));
+    let rows = table.lines().take_while(|line| !line.starts_with("## "));
+    let rows = rows.filter(|line| line.starts_with("| ") && !line.starts_with("| fault |"));
+    let mut offenders = Vec::new();
+    let mut named = 0;
+    for row in rows.filter(|row| !row.starts_with("| ---")) {
+        let tests = tests_named_in(row);
+        if tests.is_empty() {
+            offenders.push(format!("{ARCHITECTURE}: no test: {row}"));
+        }
+        named += tests.len();
+    }
+    for (test, path) in tests_named_in(&architecture) {
+        if words(&read(path), &format!("fn {test}")).is_empty() {
+            offenders.push(format!("{ARCHITECTURE}: `{test}` is not in {path}"));
+        }
+    }
+    assert!(named > 0, "{ARCHITECTURE}: the table of faults is empty");
+    report(
+        "each fault has its test, and each test named is there",
+        &offenders,
+    );
+}
+
+/// Test functions and their files, where they stand as [`NAME`](FILE).
+fn tests_named_in(text: &str) -> Vec<(&str, &str)> {
+    let links = text.split("[`").skip(1);
+    let links = links.filter_map(|link| link.split_once("`](tests/").map(|(name, _)| (name, link)));
+    let links = links.filter(|(name, _)| name.chars().all(is_word));
+    let file = |link: &'_ str| Some((link.find("tests/")?, link.find(')')?));
+    links
+        .filter_map(|(name, link)| file(link).map(|(start, end)| (name, &link[start..end])))
+        .collect()
+}
+
+#[test]
 fn the_readme_example_is_the_example_that_is_compiled() {
     let readme = read("README.md");
     let example = read("examples/hello.rs");
@@ -198,6 +238,7 @@ fn report(rule: &str, offenders: &[String]) {
 // --- files ----------------------------------------------------------------------------------
 
 const RUNTIME: &str = "cache-runtime/src";
+const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// A file with its path from the root of the repository.
 struct File {
