@@ -1,12 +1,13 @@
 //! The phases of a call, each with what a fault that begins in it may cost.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cache_runtime::{Mode, with_cache};
 
 use crate::scene::{Gate, LEASE, LIMIT, MAX_LAG, Scene, Truth, film, film_of_the_fleet};
-use crate::support::{Fault, wait_until_async};
+use crate::support::{Fault, Stopwatch, wait_until_async};
 
 /// Whether Redis can be asked under a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,9 +138,9 @@ impl Phase {
                 let old = scene.truth.film_before(1);
                 let mut longest = Duration::ZERO;
                 while changed.elapsed() < MAX_LAG + LIMIT {
+                    let late = changed.elapsed() > MAX_LAG;
                     let (read, cost) = scene.costs(&scene.truth, film(&scene.truth, 1)).await;
                     cost.at_most(deadlines);
-                    let late = changed.elapsed() - cost.wait > MAX_LAG;
                     assert!(read == scene.truth.film(1) || (read == old && !late));
                     longest = longest.max(cost.wait);
                     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -159,27 +160,28 @@ async fn waits(fault: Fault, answers: Answers, scene: &Scene) -> Duration {
     }));
     wait_until_async(async || held.bodies() == 1, "the other loads").await;
     let asked = evaluations(scene);
+    let fault_began = OnceCell::new();
     let call = async {
         let call = film_of_the_fleet(&scene.truth, 5);
-        (scene.costs(&scene.truth, call).await, Instant::now())
+        let cost = scene.costs(&scene.truth, call).await;
+        let waited = fault_began.get().map(Stopwatch::elapsed);
+        (cost, waited.unwrap_or_default())
     };
-    let began = async {
+    let fault_begins = async {
         wait_until_async(async || evaluations(scene) > asked, "it is told to wait").await;
-        let began = Instant::now();
+        let _ = fault_began.set(Stopwatch::start());
         scene.network.set(fault);
         if answers != Answers::Never {
             tokio::time::sleep(LEASE / 2).await;
             held.open_the_gate();
         }
-        began
     };
-    let (((read, cost), ended), began) = tokio::join!(call, began);
+    let (((read, cost), waited), ()) = tokio::join!(call, fault_begins);
     held.open_the_gate();
     assert_eq!(read, scene.truth.film(5));
     assert_eq!(other.await.unwrap(), scene.truth.film(5));
     assert!(cost.failed <= 1 && cost.bodies <= 1, "{cost:?}");
     // Until it looks again, and the deadline of that look.
-    let waited = ended - began;
     let limit = match answers {
         Answers::Never => LEASE / 8 + LIMIT,
         Answers::Always | Answers::Again | Answers::Perhaps => LEASE / 2 + LEASE / 8 + LIMIT,

@@ -10,7 +10,7 @@ use cache_runtime::{Cache, Mode, cache_invalidate, cached, with_cache};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use crate::support::{Fault, Proxy, RedisServer, wait_until_async};
+use crate::support::{Fault, Proxy, RedisServer, Stopwatch, wait_until_async};
 
 /// The deadline of a connection, and of an answer.
 pub const LIMIT: Duration = Duration::from_millis(200);
@@ -20,6 +20,9 @@ pub const LEASE: Duration = Duration::from_millis(800);
 
 /// How far a value in process may lag behind what another process has invalidated.
 pub const MAX_LAG: Duration = Duration::from_secs(1);
+
+/// Tasks of a connection: its driver and its sign of life.
+const TASKS: usize = 2;
 
 /// The breaker's first back-off and its longest, with the quarter that chance adds.
 const FIRST_BACKOFF: Duration = Duration::from_millis(125);
@@ -156,8 +159,6 @@ pub struct Scene {
     pub cache: Cache,
     /// Reaches the server whatever the network does.
     pub other: Cache,
-    /// Tasks that run without the cache.
-    tasks: usize,
 }
 
 impl Scene {
@@ -168,20 +169,20 @@ impl Scene {
         let other = builder.response_timeout(Duration::from_secs(5)).open();
         let other = other.await.unwrap();
         let truth = Truth::new(Gate::Open);
-        // From here on the server knows the scripts.
-        with_cache(other.clone(), film(&truth, 0)).await;
-        let tasks = Handle::current().metrics().num_alive_tasks();
         let scene = Self {
             cache: Self::open(&network.url()).await,
             server,
             network,
             truth,
             other,
-            tasks,
         };
         // A machine that has other things to do may have taken longer than the deadline.
-        let used = async || scene.cache.health().await.mode == Mode::Redis;
-        wait_until_async(used, "redis is in use").await;
+        for cache in [&scene.cache, &scene.other] {
+            let used = async || cache.health().await.mode == Mode::Redis;
+            wait_until_async(used, "redis is in use").await;
+        }
+        // From here on the server knows the scripts.
+        with_cache(scene.other.clone(), film(&scene.truth, 0)).await;
         scene
     }
 
@@ -196,7 +197,7 @@ impl Scene {
         let failed = self.cache.stats().errors;
         let bodies = truth.bodies();
         let took = truth.took();
-        let began = Instant::now();
+        let began = Stopwatch::start();
         let returned = with_cache(self.cache.clone(), call).await;
         let elapsed = began.elapsed();
         let cost = Cost {
@@ -250,7 +251,7 @@ impl Scene {
     /// The fault has ended after so long: Redis is used again, and nothing that was changed meanwhile comes back.
     /// Answers how long that took.
     pub async fn recovers(&self, outage: Duration, changed: &[usize]) -> Duration {
-        let began = Instant::now();
+        let began = Stopwatch::start();
         let answered = async || {
             let bodies = self.truth.bodies();
             let call = film_of_redis(&self.truth, 63);
@@ -275,19 +276,18 @@ impl Scene {
     /// What the fault could have left behind is gone.
     pub async fn is_clean(self) {
         assert!(format!("{:?}", self.cache).contains("flights: 0"));
-        let began = Instant::now();
+        let began = Stopwatch::start();
         let given_back = async || self.server.keys("lease@*").is_empty();
         wait_until_async(given_back, "no lease is left").await;
         assert!(began.elapsed() < LEASE + LIMIT, "no later than by itself");
         let one = async || self.network.open() <= 1;
         wait_until_async(one, "one connection is left").await;
-        // Its driver and its sign of life.
         let tasks = || Handle::current().metrics().num_alive_tasks();
-        let two = async || tasks() <= self.tasks + 2;
-        wait_until_async(two, "no task is left but the connection's").await;
+        let few = async || tasks() <= 2 * TASKS;
+        wait_until_async(few, "no task is left but the connections'").await;
         self.cache.close().await;
         drop(self.cache);
-        let none = async || self.network.open() == 0 && tasks() <= self.tasks;
+        let none = async || self.network.open() == 0 && tasks() <= TASKS;
         wait_until_async(none, "a cache that is closed leaves nothing").await;
         // Besides the connection of the other cache and the one that asks.
         let connected = async || {

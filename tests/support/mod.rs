@@ -13,6 +13,7 @@ pub mod process;
 pub mod proxy;
 pub mod resp;
 pub mod server;
+pub mod stall;
 
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,7 @@ pub use process::Process;
 pub use proxy::{Fault, Proxy};
 pub use resp::Reply;
 pub use server::RedisServer;
+pub use stall::Stopwatch;
 
 /// How long anything that is bound to happen may take before a test gives up on it.
 pub const DEADLINE: Duration = Duration::from_secs(10);
