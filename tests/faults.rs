@@ -154,7 +154,7 @@ fn whoever_asks_at_once_gets_his_own_value_though_answers_are_shifted() {
 
             scene.network.set(Fault::None);
             scene.recovers(began.elapsed(), &[1, 20]).await;
-            scene.is_clean().await;
+            scene.leaves_nothing().await;
         });
     }
 }

@@ -75,7 +75,7 @@ impl Phase {
                 recovery.div_duration_f64(LIMIT),
                 outage.div_duration_f64(LIMIT),
             );
-            scene.is_clean().await;
+            scene.leaves_nothing().await;
         });
     }
 

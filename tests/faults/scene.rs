@@ -274,7 +274,7 @@ impl Scene {
     }
 
     /// What the fault could have left behind is gone.
-    pub async fn is_clean(self) {
+    pub async fn leaves_nothing(self) {
         assert!(format!("{:?}", self.cache).contains("flights: 0"));
         let began = Stopwatch::start();
         let given_back = async || self.server.keys("lease@*").is_empty();

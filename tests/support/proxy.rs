@@ -284,7 +284,7 @@ async fn half_opened(mut faults: watch::Receiver<(Fault, u64)>) {
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Takes what the client sends, and answers nothing, until the fault ends or the client goes.
