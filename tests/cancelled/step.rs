@@ -88,10 +88,7 @@ pub async fn drop_after(
             let_go(poll);
         }
         let mut times = 0;
-        while tokio::time::timeout(HELD, woken.0.notified())
-            .await
-            .is_err()
-        {
+        while !is_woken(&woken).await {
             assert!(times < 1_000, "nothing wakes it after {poll} polls");
             let_go(times);
             times += 1;
@@ -103,15 +100,10 @@ pub async fn drop_after(
                 tokio::task::yield_now().await;
             }
         }
-        Between::Answered if polls > 0 => {
-            // What holds it up may be no answer, but somebody who is then let go.
-            if tokio::time::timeout(HELD, woken.0.notified())
-                .await
-                .is_err()
-            {
-                let_go(0);
-                let _ = tokio::time::timeout(HELD, woken.0.notified()).await;
-            }
+        // What holds it up may be no answer, but somebody who is then let go.
+        Between::Answered if polls > 0 && !is_woken(&woken).await => {
+            let_go(0);
+            is_woken(&woken).await;
         }
         Between::Elsewhere => {
             std::thread::spawn(move || drop(future)).join().unwrap();
@@ -119,6 +111,11 @@ pub async fn drop_after(
         _ => {}
     }
     false
+}
+
+async fn is_woken(woken: &Woken) -> bool {
+    let woken = tokio::time::timeout(HELD, woken.0.notified());
+    woken.await.is_ok()
 }
 
 /// Gives way so many times, in any executor.
