@@ -212,6 +212,45 @@ fn a_runtime_that_ends_in_the_middle_of_a_load_leaves_nothing_locked() {
 }
 
 #[test]
+fn a_load_taken_over_from_a_runtime_that_ended_keeps_its_lease_for_as_long_as_it_takes() {
+    let server = RedisServer::start();
+    let lease = Duration::from_millis(300);
+    let builder = Cache::builder().redis_url(server.url()).lease(lease);
+    let cache = current_thread().block_on(builder.open()).unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    let source = Source {
+        gate: Some(Arc::clone(&gate)),
+        ..Source::default()
+    };
+    let call = || {
+        let (cache, source) = (cache.clone(), source.clone());
+        with_cache(cache, async move { video(&source, 1).await })
+    };
+    let first = multi_thread();
+    first.spawn(call());
+    support::wait_until(|| source.bodies() == 1, "the load has begun");
+
+    thread::scope(|scope| {
+        let follower = scope.spawn(|| current_thread().block_on(call()));
+        // It has looked, and waits: nobody else can be seen to do so.
+        thread::sleep(lease / 3);
+        drop(first);
+        support::wait_until(|| source.bodies() == 2, "it is taken over");
+        let (began, mut kept) = (std::time::Instant::now(), true);
+        while began.elapsed() < lease * 3 && kept {
+            thread::sleep(lease / 10);
+            kept = !server.keys("lease@*").is_empty();
+        }
+        gate.add_permits(2);
+        assert_eq!(follower.join().unwrap(), "video 1");
+        assert!(kept, "the lease has ended");
+    });
+
+    assert_eq!(cache.stats().refused_fills, 0);
+    assert_eq!(server.keys("video:*").len(), 1);
+}
+
+#[test]
 fn a_server_that_comes_back_is_found_from_another_runtime() {
     let server = RedisServer::start();
     let cache = current_thread().block_on(on(&server));
