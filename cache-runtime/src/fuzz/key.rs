@@ -10,9 +10,10 @@ use crate::key::text::{LONGEST, full_text, is_forbidden, write};
 const DEPTH: u8 = 4;
 const MOST: u8 = 4;
 
-/// What may stand between two arguments of a template; the first characters also stand in escapes and words.
+/// What may stand between two arguments of a template, as far as the attributes admit it; much of it also stands in escapes
+/// and in words.
 const SEPARATORS: [&str; 16] = [
-    "-", "_", ".", "/", "2", "25", "3", "a", "B", "E", "%", "'", "é", ":", "-:", " ",
+    "-", "_", ".", "/", "2", "25", "3", "a", "B", "E", "+", "@-", "é", ":", "-:", "x2",
 ];
 
 /// Two values have one text where they are the same and nowhere else, alone and in a template.
