@@ -42,7 +42,7 @@ fn read_and_write(bytes: &[u8]) {
     );
     let mut written = Vec::new();
     let outcome = envelope::write(&read.header, read.tags(), &mut written, |out| {
-        out.extend_from_slice(read.payload);
+        out.extend_from_slice(read.stored_payload());
         Ok(())
     });
     assert_eq!(outcome, Ok(()));
@@ -81,6 +81,7 @@ fn header(input: &mut Input<'_>, tags: usize) -> Option<Header> {
     let count = usize::from(levels) + tags;
     Some(Header {
         codec: Codec::from_id(1 + input.byte() % 3)?,
+        encrypted: input.byte() % 5 == 1,
         stamp: input.word(),
         key_hash: input.word(),
         origin: input.word(),
@@ -109,6 +110,6 @@ fn check_read(written: &[u8], header: &Header, tags: &[String], payload: &[u8]) 
     if let Ok(read) = read {
         assert_eq!(&read.header, header);
         assert!(read.tags().eq(tags.iter()), "{tags:?}");
-        assert_eq!(read.payload, payload);
+        assert_eq!(read.stored_payload(), payload);
     }
 }

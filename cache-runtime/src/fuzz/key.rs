@@ -61,7 +61,7 @@ fn check_text(value: &Model) {
 
 fn template(one: &str, separator: &str, other: &str) -> String {
     let mut text = String::new();
-    let mut writer = KeyWriter::new(&mut text);
+    let mut writer = KeyWriter::new(&mut text, None);
     writer.hole(one);
     writer.text(separator);
     writer.hole(other);
@@ -71,7 +71,7 @@ fn template(one: &str, separator: &str, other: &str) -> String {
 
 fn template_of(one: &Model, separator: &str, other: &Model) -> String {
     let mut text = String::new();
-    let mut writer = KeyWriter::new(&mut text);
+    let mut writer = KeyWriter::new(&mut text, None);
     writer.hole(one);
     writer.text(separator);
     writer.hole(other);
