@@ -4,14 +4,14 @@ mod support;
 
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use cache_runtime::{Cache, Mode, cached, with_cache};
+use cache_runtime::{Cache, Mode, cache_invalidate, cached, with_cache};
 use support::{Log, RedisServer, wait_until_async};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
@@ -98,7 +98,7 @@ fn runtimes_one_after_another_share_one_cache() {
     let cache = current_thread().block_on(on(&server));
     let source = Source::default();
 
-    for id in 0..100 {
+    for id in 0..400 {
         let runtime = if id % 3 == 0 {
             multi_thread()
         } else {
@@ -107,8 +107,8 @@ fn runtimes_one_after_another_share_one_cache() {
         runtime.block_on(check(&cache, &source, id));
     }
 
-    assert_eq!(source.bodies(), 100);
-    assert_eq!(server.keys("video:*").len(), 100);
+    assert_eq!(source.bodies(), 400);
+    assert_eq!(server.keys("video:*").len(), 400);
     assert!(!log.mentions(&format!("127.0.0.1:{} unreachable", server.port())));
     let connected = server.cli(&["CLIENT", "LIST", "TYPE", "normal"]);
     // The runtimes are gone, and their connections with them; one is the test's own.
@@ -209,6 +209,141 @@ fn a_runtime_that_ends_in_the_middle_of_a_load_leaves_nothing_locked() {
         let value = current_thread().block_on(with_cache(cache.clone(), video(&source, id)));
         assert_eq!(value, format!("video {id}"));
     }
+}
+
+/// What is true of each record.
+type Truths = Arc<[AtomicU64; 8]>;
+
+#[cached(ttl = 300, prefix = "record", key = "{id}", tags = ["records"])]
+async fn record(truths: &Truths, id: usize) -> u64 {
+    let version = truths[id].load(Ordering::SeqCst);
+    pause().await;
+    version
+}
+
+#[cache_invalidate(prefix = "record", key = "{id}")]
+async fn change(truths: &Truths, id: usize) {
+    truths[id].fetch_add(1, Ordering::SeqCst);
+    // Long enough to be what most runtimes end in.
+    for _ in 0..60 {
+        pause().await;
+    }
+}
+
+#[cache_invalidate(tags = ["records"], when = "before")]
+async fn change_all(truths: &Truths) {
+    for truth in truths.iter() {
+        truth.fetch_add(1, Ordering::SeqCst);
+        pause().await;
+    }
+}
+
+/// Reads, changes and invalidates one record, in this runtime and beside others.
+fn spawn_all(runtime: &Runtime, cache: &Cache, truths: &Truths, id: usize, all: bool) {
+    let spawn = |work: Pin<Box<dyn Future<Output = ()> + Send>>| {
+        runtime.spawn(with_cache(cache.clone(), work));
+    };
+    let (one, other, third) = (truths.clone(), truths.clone(), truths.clone());
+    spawn(Box::pin(async move {
+        let _ = record(&one, id).await;
+    }));
+    spawn(Box::pin(async move { change(&other, id).await }));
+    if id == 0 && all {
+        spawn(Box::pin(async move { change_all(&third).await }));
+    }
+    let cache = cache.clone();
+    spawn(Box::pin(async move {
+        let _ = cache.get_many::<u64>(["record:0", "record:1"]).await;
+        // Others than those: what these invalidate would hide what a change has not.
+        let _ = cache.set(&format!("by:hand:{id}"), &id, None).await;
+        let _ = cache.delete(&format!("by:hand:{id}")).await;
+        let _ = cache.invalidate_prefix("by").await;
+    }));
+}
+
+#[test]
+fn runtimes_that_end_in_the_middle_of_anything_leave_nothing_locked_and_nothing_stale() {
+    let server = RedisServer::start();
+    let main = multi_thread();
+    let lease = Duration::from_millis(200);
+    let open = || Cache::builder().redis_url(server.url()).lease(lease).open();
+    let [cache, other] = [(); 2].map(|()| main.block_on(open()).unwrap());
+    let truths = Truths::default();
+    let ask = async |cache: &Cache, id: usize| {
+        let call = with_cache(cache.clone(), record(&truths, id));
+        let value = tokio::time::timeout(support::DEADLINE, call).await;
+        value.expect("a call hangs") == truths[id].load(Ordering::SeqCst)
+    };
+
+    for round in 0..100 {
+        let runtime = if round % 2 == 0 {
+            multi_thread()
+        } else {
+            current_thread()
+        };
+        for id in 0..truths.len() {
+            spawn_all(&runtime, &cache, &truths, id, round % 4 < 2);
+        }
+        // A current-thread runtime does what it is given meanwhile.
+        runtime.block_on(async { tokio::time::sleep(Duration::from_micros(50 * round)).await });
+        drop(runtime);
+
+        for id in 0..truths.len() {
+            assert!(main.block_on(ask(&cache, id)), "{round}: {id} is stale");
+        }
+    }
+
+    main.block_on(async {
+        for id in 0..truths.len() {
+            let current = async || ask(&other, id).await;
+            wait_until_async(current, "another process reads what is true").await;
+        }
+        let ended = async || server.keys("lease@*").is_empty();
+        wait_until_async(ended, "leases end, given back or not").await;
+    });
+    assert!(format!("{cache:?}").contains("flights: 0"), "{cache:?}");
+    let connected = server.cli(&["CLIENT", "LIST", "TYPE", "normal"]);
+    // One of each cache, and the test's own.
+    assert!(connected.lines().count() <= 4, "{connected}");
+}
+
+#[test]
+fn a_load_taken_over_from_a_runtime_that_ended_keeps_its_lease_for_as_long_as_it_takes() {
+    let server = RedisServer::start();
+    let lease = Duration::from_secs(1);
+    let builder = Cache::builder().redis_url(server.url()).lease(lease);
+    let cache = current_thread().block_on(builder.open()).unwrap();
+    let gate = Arc::new(Semaphore::new(0));
+    let source = Source {
+        gate: Some(Arc::clone(&gate)),
+        ..Source::default()
+    };
+    let call = || {
+        let (cache, source) = (cache.clone(), source.clone());
+        with_cache(cache, async move { video(&source, 1).await })
+    };
+    let first = multi_thread();
+    first.spawn(call());
+    support::wait_until(|| source.bodies() == 1, "the load has begun");
+
+    thread::scope(|scope| {
+        let follower = scope.spawn(|| current_thread().block_on(call()));
+        // It has looked, and waits: nobody else can be seen to do so.
+        thread::sleep(lease / 10);
+        drop(first);
+        support::wait_until(|| source.bodies() == 2, "it is taken over");
+        let (began, mut kept) = (std::time::Instant::now(), true);
+        while began.elapsed() < lease * 2 && kept {
+            thread::sleep(lease / 10);
+            kept = !server.keys("lease@*").is_empty();
+        }
+        gate.add_permits(2);
+        assert_eq!(follower.join().unwrap(), "video 1");
+        assert!(kept, "the lease has ended");
+    });
+
+    assert_eq!(cache.stats().refused_fills, 0);
+    assert_eq!(server.keys("video:*").len(), 1);
 }
 
 #[test]

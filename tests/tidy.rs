@@ -29,7 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["flight"],
     &["inner"],
     &["cache", "call", "entry", "health", "invalidate", "many"],
-    &["global", "private"],
+    &["fuzz", "global", "private"],
 ];
 
 /// Where alone in `cache-runtime/src` these may be named; tests may name them anywhere.

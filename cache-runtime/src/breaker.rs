@@ -14,6 +14,9 @@ const TIMEOUTS: u32 = 3;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
 
+/// When another probe is sent: one in a runtime that nobody drives any more never ends, and others must not wait for it.
+const LONGEST_PROBE: Duration = Duration::from_secs(10);
+
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: Mutex<State>,
@@ -35,6 +38,7 @@ enum State {
     },
     HalfOpen {
         since: Instant,
+        until: Instant,
         backoff: Duration,
     },
 }
@@ -64,16 +68,25 @@ impl Breaker {
         let mut state = self.lock();
         match *state {
             State::Closed { .. } => Gate::Pass,
-            State::HalfOpen { .. } => Gate::Blocked,
             State::Open {
                 since,
                 until,
                 backoff,
+            }
+            | State::HalfOpen {
+                since,
+                until,
+                backoff,
             } => {
-                if clock::now() < until {
+                let now = clock::now();
+                if now < until {
                     return Gate::Blocked;
                 }
-                *state = State::HalfOpen { since, backoff };
+                *state = State::HalfOpen {
+                    since,
+                    until: clock::after(now, LONGEST_PROBE),
+                    backoff,
+                };
                 Gate::Probe
             }
         }
@@ -122,7 +135,7 @@ impl Breaker {
     /// The probe failed: wait longer.
     pub(crate) fn reopen(&self) {
         let mut state = self.lock();
-        if let State::HalfOpen { since, backoff } = *state {
+        if let State::HalfOpen { since, backoff, .. } = *state {
             *state = opened(since, backoff.saturating_mul(2).min(LONGEST_BACKOFF));
         }
     }
@@ -193,6 +206,23 @@ mod tests {
 
         assert!(waited > LONGEST_BACKOFF * 8, "{waited:?}");
         assert!(waited < LONGEST_BACKOFF * 25, "{waited:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_never_ends_gives_way_to_another() {
+        let breaker = Breaker::new();
+        breaker.open();
+        tokio::time::advance(FIRST_BACKOFF * 2).await;
+        assert_eq!(breaker.gate(), Gate::Probe);
+
+        tokio::time::advance(LONGEST_PROBE - Duration::from_millis(1)).await;
+        assert_eq!(breaker.gate(), Gate::Blocked);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(breaker.gate(), Gate::Probe);
+
+        breaker.close();
+        breaker.reopen();
+        assert_eq!(breaker.gate(), Gate::Pass, "the first one ended after all");
     }
 
     #[test]

@@ -214,6 +214,9 @@ impl Cache {
     ///
     /// # Errors
     /// A closed cache; a Redis that does not answer: what was not reached is not remembered, so try again.
+    ///
+    /// # Cancellation
+    /// Dropped half-way, this leaves in Redis what it has not come to yet, as if it had failed.
     pub async fn clear(&self, pattern: &str) -> Result<u64, Error> {
         if self.inner.closed.load(Ordering::Relaxed) {
             return Err(Error::new(ErrorKind::Closed, "the cache is closed"));
@@ -225,17 +228,16 @@ impl Cache {
         let full = key::below(&pattern::escape(cache.root()), pattern);
         let matcher = Pattern::new(&full);
         cache.counters("(patterns)").invalidations.one();
-        let clear_near = || {
-            cache.flights.detach_matching(&matcher);
-            cache.near.clear(&matcher)
-        };
-        let near = clear_near();
+        let near = clear_here(cache, &matcher);
         let Some(remote) = &cache.remote else {
             return Ok(near);
         };
         // What is kept in process is a copy of what is in Redis, unless Redis is away; then it is an error below.
+        let _again = ClearedAgain {
+            cache,
+            matcher: &matcher,
+        };
         let told = remote.clear(matcher.as_str()).await;
-        clear_near();
         told.map_err(|trouble| error(&trouble))
     }
 
@@ -326,6 +328,24 @@ impl CacheBuilder {
         }
         log::opened(cache.mode(), &cache.location());
         Ok(cache)
+    }
+}
+
+fn clear_here(cache: &Inner, matcher: &Pattern) -> u64 {
+    cache.flights.detach_matching(matcher);
+    cache.near.clear(matcher)
+}
+
+/// Clears the process once more when dropped: of what was read from Redis while that was being cleared. Nobody tells a
+/// connection of its own deletions, nor afterwards of what others do to what it has deleted.
+struct ClearedAgain<'a> {
+    cache: &'a Inner,
+    matcher: &'a Pattern,
+}
+
+impl Drop for ClearedAgain<'_> {
+    fn drop(&mut self) {
+        clear_here(self.cache, self.matcher);
     }
 }
 

@@ -30,7 +30,7 @@ use crate::secret::HashKey;
 use crate::value::seal::Keys;
 
 /// Every variable that is read.
-const VARIABLES: [&str; 22] = [
+pub(crate) const VARIABLES: [&str; 22] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",

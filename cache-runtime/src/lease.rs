@@ -46,10 +46,15 @@ impl Lease {
         &self.entry
     }
 
-    /// Keeps it alive from now on, until it is spent or dropped: as long as this process lives, however long the load takes.
+    /// Keeps it alive from now on, until it is spent or dropped: as long as this runtime lives, however long the load takes.
     pub(crate) fn keep_alive(&mut self) {
         let renewal = Remote::keep_alive(&self.remote, Arc::clone(&self.entry), self.token);
-        self.renewal = renewal;
+        // Outside of any runtime the one that there is goes on.
+        if let Some(renewal) = renewal
+            && let Some(before) = self.renewal.replace(renewal)
+        {
+            before.abort();
+        }
     }
 
     /// There is nothing to give back: the fill has removed the lease, or it was not granted.

@@ -1,5 +1,9 @@
 #![doc = include_str!("../docs/crate.md")]
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[path = "fuzz/mod.rs"]
+pub mod __fuzz;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;

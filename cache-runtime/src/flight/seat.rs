@@ -57,8 +57,11 @@ impl Seat {
         self.cabin = Some(Box::new(cabin));
     }
 
-    /// Takes over what a dropped leader had.
-    pub(super) fn with_cabin(mut self, cabin: Option<Box<Cabin>>) -> Self {
+    /// Takes over what a dropped leader had. Its lease is kept alive from here: its runtime may be gone, or go.
+    pub(super) fn with_cabin(mut self, mut cabin: Option<Box<Cabin>>) -> Self {
+        if let Some(Permit::Leased(lease)) = cabin.as_mut().map(|cabin| &mut cabin.permit) {
+            lease.keep_alive();
+        }
         self.cabin = cabin;
         self
     }

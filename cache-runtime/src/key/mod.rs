@@ -4,7 +4,7 @@
 //! Arguments never contain a `:`, a brace or a glob character, so the `:` in a key are its levels.
 
 pub(crate) mod pattern;
-mod text;
+pub(crate) mod text;
 
 use std::fmt::{self, Write as _};
 use std::ops::Range;

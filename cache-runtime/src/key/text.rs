@@ -38,13 +38,22 @@ use serde::ser::{self, Serialize};
 
 use writer::Writer;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod model;
+#[cfg(any(test, fuzzing))]
+#[expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "it is a check, which ends where a text is none"
+)]
+pub(crate) mod reader;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 /// Longer texts are replaced by their hash: a key stays something to read in a log line, and hashing costs less
 /// than sending it.
-const LONGEST: usize = 128;
+pub(crate) const LONGEST: usize = 128;
 
 /// Says why a value has no text.
 #[derive(Debug, PartialEq, Eq)]
@@ -170,4 +179,19 @@ fn escape(out: &mut String, character: char) {
 
 fn hex(byte: u8) -> [char; 2] {
     [byte >> 4, byte & 0xf].map(|digit| char::from_digit(u32::from(digit), 16).unwrap_or_default())
+}
+
+/// The promise is about texts before hashing; hashing rests on BLAKE3.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn full_text(value: &model::Model) -> String {
+    let mut out = String::new();
+    let written = value.serialize(Writer(&mut out));
+    assert!(written.is_ok(), "{value:?}");
+    out
+}
+
+/// What keys and patterns are made of, and so no text of an argument.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn is_forbidden(character: char) -> bool {
+    ":{}*?[]\\^\"".contains(character) || character.is_whitespace() || character.is_control()
 }

@@ -120,6 +120,14 @@ impl Marks {
         forget()
     }
 
+    /// Something may have happened to any entry: whatever is about to be inserted is not, while what stands there stays.
+    pub(crate) fn heard_anything(&self) {
+        for stripe in &self.0 {
+            let mut heard = lock(stripe);
+            *heard = heard.wrapping_add(1);
+        }
+    }
+
     /// Inserts an entry unless something was heard of it since.
     pub(crate) fn unless_heard(&self, entry: &str, since: Mark, insert: impl FnOnce()) {
         let stripe = self.stripe(entry).map(lock);

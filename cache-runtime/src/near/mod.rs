@@ -181,8 +181,11 @@ impl Near {
         removed.is_some_and(|entry| clock::now() < entry.expires)
     }
 
-    /// Removes the entries whose keys match; answers how many had not expired. Cost: one look at every entry.
+    /// Removes the entries whose keys match, also those that are about to be inserted; answers how many had not expired.
+    /// Cost: one look at every entry.
     pub(crate) fn clear(&self, pattern: &Pattern) -> u64 {
+        // First, so that what is not refused by this stands there to be found.
+        self.marks.heard_anything();
         let matching = self.tier.keys(pattern);
         let removed = matching.iter().filter(|key| self.remove(key)).count();
         u64::try_from(removed).unwrap_or(u64::MAX)

@@ -73,13 +73,16 @@ fn there_is_no_moment_at_which_something_stands_that_was_removed_on_its_way() {
 #[test]
 fn what_was_told_of_since_the_view_is_not_kept() {
     let near = Near::new(1 << 20, 100);
-    let told: [fn(&Near); 4] = [
+    let told: [fn(&Near); 5] = [
         |near| near.told_of_group("video"),
         |near| near.end("video:get_video"),
         |near| {
             near.remove(TEXT);
         },
         |near| near.end_all(),
+        |near| {
+            near.clear(&Pattern::new("video:*"));
+        },
     ];
     for (number, told) in told.into_iter().enumerate() {
         let view = near.view(&key());

@@ -82,6 +82,12 @@ impl<'a> Envelope<'a> {
         let mut rest = Reader(self.tags);
         std::iter::from_fn(move || rest.text().ok())
     }
+
+    /// The payload as it stands there, encrypted or not.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn stored_payload(&self) -> &'a [u8] {
+        self.payload
+    }
 }
 
 /// Why bytes are no entry of ours.

@@ -7,12 +7,10 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde::ser::{self, Serialize, SerializeTupleVariant as _, Serializer};
 
-use self::model::Model;
-use self::reader::{read_back, unescape};
+use super::reader::{read_back, unescape};
 use super::*;
 
-mod model;
-mod reader;
+mod strategies;
 
 fn text<T: Serialize + ?Sized>(value: &T) -> String {
     let mut out = String::from("app:");
@@ -211,38 +209,27 @@ fn a_value_that_cannot_be_written_leaves_nothing_behind() {
     );
 }
 
-/// The promise is about texts before hashing; hashing rests on BLAKE3.
-fn full_text(value: &Model) -> String {
-    let mut out = String::new();
-    value.serialize(Writer(&mut out)).unwrap();
-    out
-}
-
-fn is_forbidden(character: char) -> bool {
-    ":{}*?[]\\^\"".contains(character) || character.is_whitespace() || character.is_control()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_text_reads_back_as_the_value_it_was_written_from(value in model::any()) {
+    fn every_text_reads_back_as_the_value_it_was_written_from(value in strategies::any()) {
         prop_assert_eq!(read_back(&full_text(&value)), value.normal(&full_text));
     }
 
     #[test]
-    fn values_of_the_same_text_are_the_same(one in model::any_small(), other in model::any_small()) {
+    fn values_of_the_same_text_are_the_same(one in strategies::any_small(), other in strategies::any_small()) {
         prop_assert_eq!(full_text(&one) == full_text(&other), one.normal(&full_text) == other.normal(&full_text));
     }
 
     #[test]
-    fn arguments_never_hold_what_keys_and_patterns_are_made_of(value in model::any()) {
+    fn arguments_never_hold_what_keys_and_patterns_are_made_of(value in strategies::any()) {
         let text = text(&value);
         prop_assert!(!text.is_empty() && text.len() <= LONGEST && !text.contains(is_forbidden), "{}", text);
     }
 
     #[test]
-    fn strings_without_the_mark_are_still_told_apart(value in model::any_string()) {
+    fn strings_without_the_mark_are_still_told_apart(value in strategies::any_string()) {
         let mut out = String::new();
         write_word(&mut out, &value);
         let unmarked = if value.is_empty() { "''" } else { out.trim_start_matches('\'') };

@@ -3,7 +3,7 @@
 use super::model::{Normal, float};
 
 /// The one value a text stands for.
-pub(super) fn read_back(text: &str) -> Normal {
+pub(crate) fn read_back(text: &str) -> Normal {
     let mut reader = Reader { rest: text };
     let value = reader.value();
     assert_eq!(reader.rest, "", "more than one value in {text}");
@@ -131,7 +131,7 @@ enum Group {
     Entries(Vec<(Normal, Normal)>),
 }
 
-pub(super) fn unescape(word: &str) -> String {
+pub(crate) fn unescape(word: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = word.as_bytes();
     while let [first, after @ ..] = rest {
