@@ -210,7 +210,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_probe_that_never_ends_gives_way_to_another() {
-        let breaker = Breaker::new();
+        let breaker = Breaker::new(PATIENCE);
         breaker.open();
         tokio::time::advance(FIRST_BACKOFF * 2).await;
         assert_eq!(breaker.gate(), Gate::Probe);
