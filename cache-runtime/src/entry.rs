@@ -301,9 +301,9 @@ enum Away {
 }
 
 fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Result<Read, Away> {
-    read.map_err(|trouble| match trouble {
-        Trouble::Open => Away::Known,
-        _ => {
+    read.map_err(|trouble| match trouble.is_failure() {
+        false => Away::Known,
+        true => {
             counters.errors.one();
             Away::Failed
         }

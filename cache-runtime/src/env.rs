@@ -11,6 +11,8 @@
 //! | `CACHE_KEY_PREFIX` | `key_prefix` | names separated by `:` |
 //! | `CACHE_ENABLED`, `CACHE_COMPRESSION` | `enabled`, `compression` | boolean |
 //! | `CACHE_MEMORY_LIMIT`, `CACHE_MAX_ENTRIES` | `memory_limit`, `max_entries` | size, number |
+//! | `CACHE_ON_RESTART` | `on_restart` | `distrust`, `trust` |
+//! | `CACHE_JOURNAL` | `journal` | path of a file |
 //! | `DEBUG` | `enabled` to false if true, unless `CACHE_ENABLED` is set; other tools' values are ignored | boolean |
 //! | `RAILWAY_ENVIRONMENT` | the profile, under whatever the variables above say; other names choose none | `development`, `production` |
 //!
@@ -18,15 +20,16 @@
 //! a boolean is one of true, false, 1, 0, yes, no, on, off. An empty variable is one that is not set.
 
 use std::env::VarError;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{CacheBuilder, CacheConfig, lasting, usable_prefix};
+use crate::config::{CacheBuilder, CacheConfig, OnRestart, lasting, usable_path, usable_prefix};
 use crate::duration;
 use crate::error::{Error, ErrorKind};
 use crate::location::{DEFAULT_PORT, RedisUrl, port_number};
 
 /// Every variable that is read.
-const VARIABLES: [&str; 20] = [
+const VARIABLES: [&str; 22] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -45,6 +48,8 @@ const VARIABLES: [&str; 20] = [
     "CACHE_MEMORY_LIMIT",
     "CACHE_MAX_ENTRIES",
     "CACHE_COMPRESSION",
+    "CACHE_ON_RESTART",
+    "CACHE_JOURNAL",
     "RAILWAY_ENVIRONMENT",
     "DEBUG",
 ];
@@ -125,6 +130,11 @@ pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<CacheConfi
         &mut config.compression,
         variables.one("CACHE_COMPRESSION", boolean)?,
     );
+    replace(
+        &mut config.on_restart,
+        variables.one("CACHE_ON_RESTART", on_restart)?,
+    );
+    config.journal = variables.one("CACHE_JOURNAL", journal)?;
     let debug = variables
         .text("DEBUG")
         .is_some_and(|text| boolean(&text) == Ok(true));
@@ -248,6 +258,18 @@ fn boolean(text: &str) -> Result<bool, &'static str> {
         "false" | "0" | "no" | "off" => Ok(false),
         _ => Err("expected `true` or `false`"),
     }
+}
+
+fn on_restart(text: &str) -> Result<OnRestart, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "distrust" => Ok(OnRestart::Distrust),
+        "trust" => Ok(OnRestart::Trust),
+        _ => Err("expected `distrust` or `trust`"),
+    }
+}
+
+fn journal(text: &str) -> Result<PathBuf, &'static str> {
+    usable_path(text).map(|()| PathBuf::from(text))
 }
 
 fn database(text: &str) -> Result<u32, &'static str> {

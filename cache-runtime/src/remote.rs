@@ -1,7 +1,10 @@
-//! Redis as the flows see it: asked while the breaker is closed, and trusted once every remembered invalidation is replayed.
+//! Redis as the flows see it: asked while the breaker is closed, and believed of a key once every remembered invalidation that
+//! concerns it is replayed.
 
 mod leases;
+mod replay;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +13,7 @@ use tokio::runtime::Handle;
 use crate::breaker::{Breaker, Gate};
 use crate::clock::{self, Instant};
 use crate::config::{CacheConfig, Durability};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::key::{self, Key};
 use crate::lease::Lease;
 use crate::log;
@@ -22,6 +25,7 @@ use crate::store::{Filled, Put, Read, ServerFacts, Store, Stored, Trouble};
 
 pub(crate) use leases::Leave;
 use leases::Returning;
+use replay::Replays;
 
 /// A refusal that goes on is said again after so long. Answers in between do not end it: one key may be refused and the others not.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
@@ -30,9 +34,10 @@ const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 pub(crate) struct Remote {
     store: Store,
     breaker: Breaker,
-    journal: Journal,
-    /// One replay at a time.
-    replaying: tokio::sync::Mutex<()>,
+    journal: Arc<Journal>,
+    replays: Replays,
+    /// How long a call waits for a replay that may well succeed.
+    patience: Duration,
     /// Ended whenever this process starts or stops trusting Redis: what was kept in process before does not count after.
     near: Arc<Near>,
     durability: Durability,
@@ -55,11 +60,21 @@ enum Doing {
 
 impl Remote {
     pub(crate) fn open(config: &CacheConfig, near: Arc<Near>) -> Result<Self, Error> {
+        let journal = Journal::open(&config.key_prefix, config.journal.as_deref());
+        let journal = journal.map_err(|problem| no_journal(config, problem))?;
+        let journal = Arc::new(journal);
+        // A data set that may be older than what was invalidated.
+        let distrust = {
+            let journal = Arc::clone(&journal);
+            let root = [key::generation_name(&config.key_prefix)];
+            Box::new(move || journal.remember(&root))
+        };
         Ok(Self {
-            store: Store::open(config, Arc::clone(&near))?,
+            store: Store::open(config, Arc::clone(&near), distrust)?,
             breaker: Breaker::new(),
-            journal: Journal::new(key::generation_name(&config.key_prefix)),
-            replaying: tokio::sync::Mutex::default(),
+            journal,
+            replays: Replays::default(),
+            patience: config.response_timeout,
             near,
             durability: config.durability,
             lease: config.lease,
@@ -82,19 +97,28 @@ impl Remote {
         self.store.now_ms()
     }
 
+    /// How many names are owed.
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.journal.count()
+    }
+
     pub(crate) fn facts(&self) -> ServerFacts {
         self.store.facts()
     }
 
-    /// Connects, replays what is pending, and tells how long a round trip takes.
+    /// Connects, has replayed what is pending, and tells how long a round trip takes.
     pub(crate) async fn ping(self: &Arc<Self>) -> Result<Duration, Trouble> {
-        self.ready().await?;
-        self.note(Doing::Reading, self.store.ping().await)
+        self.passes()?;
+        self.settled(|_| true).await;
+        let answer = self.note(Doing::Reading, self.store.ping().await);
+        self.settled(|_| true).await;
+        answer
     }
 
     pub(crate) async fn look_up(self: &Arc<Self>, key: &Key) -> Result<Read, Trouble> {
-        self.ready().await?;
-        self.note(Doing::Reading, self.store.look_up(key).await)
+        self.ready(key).await?;
+        let read = self.note(Doing::Reading, self.store.look_up(key).await)?;
+        self.still_believed(key).map(|()| read)
     }
 
     /// Creates the generations that were missing when the key was looked up.
@@ -104,7 +128,7 @@ impl Remote {
         seen: &mut SeenRemote,
         ttl: Duration,
     ) -> Result<(), Trouble> {
-        self.ready().await?;
+        self.ready(key).await?;
         self.note(Doing::Writing, self.store.renew(key, seen, ttl).await)
     }
 
@@ -117,7 +141,7 @@ impl Remote {
         bytes: &[u8],
         ttl: Duration,
     ) -> Result<Filled, Trouble> {
-        self.ready().await?;
+        self.ready(key).await?;
         let filled = self
             .store
             .fill(lease.entry(), lease.token(), bytes, ttl)
@@ -145,7 +169,12 @@ impl Remote {
 
     /// Stores entries whatever was there; answers whether all could be.
     pub(crate) async fn put(self: &Arc<Self>, puts: &[Put<'_>]) -> Result<bool, Trouble> {
-        self.ready().await?;
+        self.passes()?;
+        let covered = |journal: &Journal| puts.iter().any(|put| journal.covers(put.key));
+        self.settled(covered).await;
+        for put in puts {
+            self.still_believed(put.key)?;
+        }
         let mut forgotten = Forgotten {
             near: &self.near,
             groups: puts.iter().flat_map(|put| put.key.groups()).collect(),
@@ -157,28 +186,35 @@ impl Remote {
         Ok(stored.iter().all(|stored| *stored != Stored::Not))
     }
 
+    /// What is not believed reads as absent.
     pub(crate) async fn look_up_many(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Read>, Trouble> {
-        self.ready().await?;
-        self.note(Doing::Reading, self.store.look_up_many(keys).await)
+        self.passes()?;
+        let covered = |journal: &Journal| keys.iter().any(|key| journal.covers(key));
+        self.settled(covered).await;
+        let reads = self.note(Doing::Reading, self.store.look_up_many(keys).await)?;
+        let believed = |(read, key)| match self.still_believed(key) {
+            Ok(()) => read,
+            Err(_) => Read::nothing(key),
+        };
+        Ok(reads.into_iter().zip(keys).map(believed).collect())
     }
 
     /// Deletes entries; answers how many there were. Remembered where Redis does not confirm it.
     pub(crate) async fn remove(self: &Arc<Self>, entries: &[&str]) -> Result<u64, Trouble> {
-        let asked = async {
-            self.ready().await?;
-            self.note(Doing::Deleting, self.store.remove(entries).await)
+        let names = || {
+            entries
+                .iter()
+                .flat_map(|entry| entry_names(entry))
+                .collect()
         };
-        asked.await.inspect_err(|_| {
-            let names = entries.iter().flat_map(|entry| entry_names(entry));
-            self.journal.remember(&names.collect::<Vec<_>>());
-        })
+        let asked = async { self.note(Doing::Deleting, self.store.remove(entries).await) };
+        self.deleted(names, asked).await
     }
 
     /// Deletes names; answers how many replicas have confirmed it, where that was asked for.
     /// Remembered where Redis does not confirm it.
     pub(crate) async fn unlink(self: &Arc<Self>, names: &[String]) -> Result<Option<u32>, Trouble> {
         let asked = async {
-            self.ready().await?;
             let told = match self.durability {
                 Durability::Server => self.store.unlink(names).await.map(|()| None),
                 Durability::Replicas(wanted) => {
@@ -189,11 +225,37 @@ impl Remote {
             };
             self.note(Doing::Deleting, told)
         };
-        asked.await.inspect_err(|_| self.journal.remember(names))
+        self.deleted(|| names.to_vec(), asked).await
+    }
+
+    /// Has names deleted. Where Redis does not confirm it, it is owed from then on; where it does, not any more.
+    async fn deleted<T>(
+        self: &Arc<Self>,
+        names: impl Fn() -> Vec<String>,
+        asked: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let mark = self.journal.is_pending().then(|| self.journal.mark());
+        let told = match self.passes() {
+            Ok(()) => asked.await,
+            Err(trouble) => Err(trouble),
+        };
+        match (&told, mark) {
+            (Ok(_), None) => {}
+            (Ok(_), Some(mark)) => {
+                let forget = || self.near.end_all();
+                self.journal.settle_names(&names(), mark, forget);
+            }
+            (Err(_), _) => {
+                self.journal.remember(&names());
+                self.replays.failed();
+                self.replay_soon();
+            }
+        }
+        told
     }
 
     pub(crate) async fn clear(self: &Arc<Self>, pattern: &str) -> Result<u64, Trouble> {
-        self.ready().await?;
+        self.passes()?;
         self.note(Doing::Deleting, self.store.clear(pattern).await)
     }
 
@@ -201,61 +263,40 @@ impl Remote {
     /// For those who cannot wait: a cancelled or panicking function.
     pub(crate) fn unlink_later(self: &Arc<Self>, names: &[String]) {
         self.journal.remember(names);
-        let remote = Arc::clone(self);
-        spawn(async move {
-            let _ = remote.ready().await;
-        });
+        self.replay_soon();
+    }
+
+    /// Whether a value of this key may be kept in process in the stead of one in Redis, although that is in use.
+    pub(crate) fn stands_in(&self, key: &Key) -> bool {
+        self.journal.covers_what_is_kept(key)
     }
 
     /// Replays what is pending, if Redis can be reached, and drops the connections.
     pub(crate) async fn close(self: &Arc<Self>) {
-        let _ = self.ready().await;
+        self.replays.close();
+        if self.passes().is_ok() {
+            // What fails stays in the journal's file, where there is one.
+            let _ = self.note(Doing::Deleting, self.replay().await);
+        }
         self.store.disconnect();
     }
 
-    /// Passes while the breaker is closed and nothing is pending; replays first where something is.
-    async fn ready(self: &Arc<Self>) -> Result<(), Trouble> {
+    /// Passes while the breaker is closed, and nothing is owed that concerns this key.
+    async fn ready(self: &Arc<Self>, key: &Key) -> Result<(), Trouble> {
+        self.passes()?;
+        self.believed(key).await
+    }
+
+    /// Passes while the breaker is closed.
+    fn passes(self: &Arc<Self>) -> Result<(), Trouble> {
         match self.breaker.gate() {
-            Gate::Pass => {}
-            Gate::Blocked => return Err(Trouble::Open),
+            Gate::Pass => Ok(()),
+            Gate::Blocked => Err(Trouble::Open),
             Gate::Probe => {
-                let probe = Probe {
-                    remote: Arc::clone(self),
-                    succeeded: false,
-                };
-                spawn(probe.run());
-                return Err(Trouble::Open);
+                spawn(Probe::of(self).run());
+                Err(Trouble::Open)
             }
         }
-        if self.journal.is_pending() {
-            self.note(Doing::Deleting, self.replay_while_closed().await)?;
-        }
-        Ok(())
-    }
-
-    async fn replay(&self) -> Result<usize, Trouble> {
-        let _replaying = self.replaying.lock().await;
-        self.replay_alone().await
-    }
-
-    /// For those who find something pending: not again where the attempt that they waited for has opened the breaker.
-    async fn replay_while_closed(&self) -> Result<usize, Trouble> {
-        let _replaying = self.replaying.lock().await;
-        match self.breaker.is_closed() {
-            true => self.replay_alone().await,
-            false => Err(Trouble::Open),
-        }
-    }
-
-    async fn replay_alone(&self) -> Result<usize, Trouble> {
-        let mut replayed = 0;
-        while self.journal.is_pending() {
-            let names = self.journal.names();
-            self.store.unlink(&names).await?;
-            self.journal.settle(&names);
-            replayed += names.len();
-        }
-        Ok(replayed)
     }
 
     /// Lets the breaker know how an operation went.
@@ -270,7 +311,7 @@ impl Remote {
                     log::refused(trouble);
                 }
             }
-            Err(Trouble::Open) => {}
+            Err(Trouble::Open | Trouble::Quarantined) => {}
         }
         answer
     }
@@ -334,13 +375,28 @@ struct Probe {
 }
 
 impl Probe {
+    fn of(remote: &Arc<Remote>) -> Self {
+        Self {
+            remote: Arc::clone(remote),
+            succeeded: false,
+        }
+    }
+
     async fn run(mut self) {
         let remote = Arc::clone(&self.remote);
         if remote.store.ping().await.is_err() {
             return;
         }
-        let Ok(replayed) = remote.replay().await else {
-            return;
+        let replayed = match remote.replay().await {
+            Ok(replayed) => replayed,
+            // It answers. What it does not delete is not believed, and all the rest is.
+            Err(trouble @ Trouble::Refused { .. }) => {
+                remote.replays.failed();
+                let _ = remote.note::<()>(Doing::Deleting, Err(trouble));
+                remote.replay_soon();
+                0
+            }
+            Err(_) => return,
         };
         self.succeeded = true;
         let away = remote.breaker.close();
@@ -360,6 +416,15 @@ impl Drop for Probe {
 /// What is deleted to invalidate one entry.
 pub(crate) fn entry_names(entry: &str) -> [String; 2] {
     [key::lease_name(entry), entry.to_owned()]
+}
+
+fn no_journal(config: &CacheConfig, problem: std::io::Error) -> Error {
+    let path = config.journal.as_deref().unwrap_or(Path::new(""));
+    let context = format!(
+        "`journal` cannot be used: {} cannot be opened for writing; name a file in a directory that this process may write to",
+        path.display()
+    );
+    Error::new(ErrorKind::Config, context).caused_by(problem)
 }
 
 /// A token for a lease or a stamp.

@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, Pipeline};
-use redis::{ProtocolVersion, PushInfo, RedisConnectionInfo, Value};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo};
+use redis::{ProtocolVersion, PushInfo, RedisConnectionInfo};
 use tokio::runtime::{Handle, Id};
 
+use super::lineage::Lineage;
 use super::server_clock::ServerClock;
 use super::track::{Told, beat};
 use super::{ServerFacts, Trouble};
@@ -77,7 +78,8 @@ pub(super) struct Connector {
     response_timeout: Duration,
     slots: Mutex<HashMap<(Id, Purpose), Arc<Slot>>>,
     numbers: AtomicU64,
-    clock: ServerClock,
+    pub(super) clock: ServerClock,
+    pub(super) lineage: Lineage,
     facts: Mutex<ServerFacts>,
 }
 
@@ -93,7 +95,11 @@ struct Slot {
 }
 
 impl Connector {
-    pub(super) fn open(config: &CacheConfig, near: Arc<Near>) -> Result<Self, Error> {
+    pub(super) fn open(
+        config: &CacheConfig,
+        near: Arc<Near>,
+        lineage: Lineage,
+    ) -> Result<Self, Error> {
         let unusable = |source| {
             Error::new(ErrorKind::Config, "the address of Redis cannot be used").caused_by(source)
         };
@@ -130,6 +136,7 @@ impl Connector {
             slots: Mutex::default(),
             numbers: AtomicU64::new(1),
             clock: ServerClock::new(),
+            lineage,
             facts: Mutex::default(),
         })
     }
@@ -249,48 +256,6 @@ impl Connector {
         }
     }
 
-    /// Asks for the server's time and version, and to be told of changes; answers why the last was refused.
-    /// A server that refuses to tell the others is a server all the same.
-    async fn greet(
-        &self,
-        connection: &mut MultiplexedConnection,
-        track: bool,
-    ) -> Result<Option<String>, Trouble> {
-        let mut questions = Pipeline::new();
-        questions
-            .cmd("TIME")
-            .cmd("INFO")
-            .arg("server")
-            .ignore_errors();
-        if track {
-            questions
-                .cmd("CLIENT")
-                .arg("TRACKING")
-                .arg("ON")
-                .arg("NOLOOP");
-        }
-        let answers: Vec<Value> = questions
-            .query_async(connection)
-            .await
-            .map_err(|error| Trouble::Unreachable(describe(&error)))?;
-        let mut answers = answers.into_iter();
-        let time = answers
-            .next()
-            .and_then(|answer| redis::from_redis_value(answer).ok());
-        self.clock.set(clock::now(), time);
-        let info: Option<String> = answers
-            .next()
-            .and_then(|answer| redis::from_redis_value(answer).ok());
-        lock(&self.facts).version = info.as_deref().and_then(version);
-        Ok(match answers.next() {
-            Some(Value::Okay) | None => None,
-            Some(refusal) => Some(match redis::from_redis_value::<String>(refusal) {
-                Ok(other) => other,
-                Err(error) => error.to_string(),
-            }),
-        })
-    }
-
     /// Forgets a connection that is no good; the next request makes another.
     pub(super) fn discard(&self, link: &Link) {
         if let Some(teller) = link.teller() {
@@ -335,6 +300,16 @@ impl Connector {
         lock(&self.facts).clone()
     }
 
+    pub(super) fn set_version(&self, version: Option<String>) {
+        lock(&self.facts).version = version;
+    }
+
+    /// Whether the runtime that we are in can ask at all.
+    pub(super) fn is_fit(&self) -> bool {
+        let slot = self.slot(Purpose::Reading);
+        slot.is_ok_and(|slot| !slot.unfit.load(Ordering::Relaxed))
+    }
+
     fn slot(&self, purpose: Purpose) -> Result<Arc<Slot>, Trouble> {
         let runtime = Handle::try_current().map_err(|_| Trouble::NoRuntime)?.id();
         let mut slots = lock(&self.slots);
@@ -371,15 +346,6 @@ async fn unless_it_panics<F: Future>(future: F) -> Option<F::Output> {
         },
     )
     .await
-}
-
-fn version(info: &str) -> Option<String> {
-    let line = |name: &str| {
-        info.lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map(|version| version.trim().to_owned())
-    };
-    line("valkey_version:").or_else(|| line("redis_version:"))
 }
 
 /// What an error of the client says, without the address it may hold.

@@ -7,6 +7,10 @@ mod connect;
 #[cfg(feature = "redis")]
 mod generations;
 #[cfg(feature = "redis")]
+mod greet;
+#[cfg(feature = "redis")]
+mod lineage;
+#[cfg(feature = "redis")]
 mod redis;
 #[cfg(not(feature = "redis"))]
 #[path = "none.rs"]
@@ -35,6 +39,21 @@ pub(crate) struct Read {
     /// Who tells when any of it changes.
     pub(crate) teller: Option<Arc<Teller>>,
 }
+
+impl Read {
+    /// What a read finds where there is nothing.
+    pub(crate) fn nothing(key: &Key) -> Self {
+        Self {
+            entry: None,
+            lease: None,
+            generations: key.groups().map(|_| None).collect(),
+            teller: None,
+        }
+    }
+}
+
+/// Called when a data set may be older than what was invalidated, before anything of it can be read.
+pub(crate) type Distrust = Box<dyn Fn() + Send + Sync>;
 
 /// The answer to a request for a lease.
 #[cfg_attr(
@@ -105,6 +124,8 @@ pub(crate) enum Trouble {
     Refused { code: String, message: String },
     /// The breaker is open: the store was not asked.
     Open,
+    /// An invalidation that concerns this key has not been confirmed: what the store says of it is not believed.
+    Quarantined,
     /// The call did not run inside a tokio runtime.
     NoRuntime,
 }
@@ -116,12 +137,22 @@ impl fmt::Display for Trouble {
             Self::Timeout => f.write_str("redis did not answer in time"),
             Self::Refused { code, message } => write!(f, "redis answered {code}: {message}"),
             Self::Open => f.write_str("redis is not asked until it answers again"),
+            Self::Quarantined => {
+                f.write_str("redis is not believed until it has confirmed an invalidation")
+            }
             Self::NoRuntime => f.write_str("redis needs a tokio runtime with its time driver"),
         }
     }
 }
 
 impl std::error::Error for Trouble {}
+
+impl Trouble {
+    /// Whether the store failed when it was asked, rather than not being asked.
+    pub(crate) fn is_failure(&self) -> bool {
+        !matches!(self, Self::Open | Self::Quarantined)
+    }
+}
 
 /// What the server says about itself.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,192 @@
+//! Replaying what Redis has not confirmed: by one task in the background, again and again with a back-off, until it has.
+//!
+//! Meanwhile the keys that it covers do not use Redis, and all others do. A call of such a key waits for the first attempt,
+//! of which nobody knows yet how it ends; once one has failed, nobody waits.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::{Doing, Probe, Remote, lock, spawn};
+use crate::breaker::{Gate, jittered};
+use crate::clock;
+use crate::key::Key;
+use crate::log;
+use crate::outage::Journal;
+use crate::store::Trouble;
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(5);
+
+/// How far the replaying has come.
+#[derive(Debug, Default)]
+pub(super) struct Replays {
+    state: Mutex<State>,
+    /// Notified after each attempt.
+    attempted: Notify,
+    /// One attempt at a time.
+    attempting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Whether the task is there.
+    running: bool,
+    /// Failed attempts since something was owed.
+    failures: u32,
+    closed: bool,
+}
+
+impl Replays {
+    /// A deletion has just failed: trying it again at once would fail as well.
+    pub(super) fn failed(&self) {
+        let mut state = lock(&self.state);
+        state.failures = state.failures.max(1);
+    }
+
+    /// Whether nobody knows yet that it will fail.
+    fn is_hopeful(&self) -> bool {
+        let state = lock(&self.state);
+        state.running && state.failures == 0
+    }
+
+    pub(super) fn close(&self) {
+        lock(&self.state).closed = true;
+    }
+
+    fn back_off(&self) -> Option<Duration> {
+        let doublings = lock(&self.state).failures.checked_sub(1)?.min(16);
+        let whole = FIRST_BACKOFF.saturating_mul(1 << doublings);
+        Some(jittered(whole.min(LONGEST_BACKOFF)))
+    }
+}
+
+impl Remote {
+    /// Passes if what Redis says of this key would be believed.
+    pub(super) async fn believed(self: &Arc<Self>, key: &Key) -> Result<(), Trouble> {
+        self.settled(|journal| journal.covers(key)).await;
+        self.still_believed(key)
+    }
+
+    /// Whether what has just been read is believed: a connection made for it may have found another data set, and an
+    /// invalidation may have failed meanwhile.
+    pub(super) fn still_believed(&self, key: &Key) -> Result<(), Trouble> {
+        match self.journal.covers(key) {
+            true => Err(Trouble::Quarantined),
+            false => Ok(()),
+        }
+    }
+
+    /// Has what is owed replayed, and waits, where it `concerns` the caller, for an attempt that may well succeed.
+    pub(super) async fn settled(self: &Arc<Self>, concerns: impl Fn(&Journal) -> bool) {
+        if !self.journal.is_pending() {
+            return;
+        }
+        // Before the look into the journal, so that no attempt that ends in between is missed.
+        let attempted = self.replays.attempted.notified();
+        self.replay_soon();
+        if concerns(&self.journal) && self.replays.is_hopeful() && self.store.is_fit() {
+            let _ = clock::within(self.patience, attempted).await;
+        }
+    }
+
+    /// Has what is owed replayed in the background, where there is a runtime.
+    pub(super) fn replay_soon(self: &Arc<Self>) {
+        if !self.journal.is_pending() || !self.store.is_fit() {
+            return;
+        }
+        let mut state = lock(&self.replays.state);
+        if state.running || state.closed {
+            return;
+        }
+        state.running = true;
+        drop(state);
+        let task = Task {
+            remote: Arc::downgrade(self),
+            has_ended: false,
+        };
+        spawn(task.run());
+    }
+
+    /// Deletes all that is owed; answers how many names that were.
+    pub(super) async fn replay(&self) -> Result<usize, Trouble> {
+        let _attempting = self.replays.attempting.lock().await;
+        let mut replayed = 0;
+        while self.journal.is_pending() {
+            let debt = self.journal.debt();
+            self.store.unlink(&debt.names).await?;
+            self.journal.settle(&debt, || self.near.end_all());
+            replayed += debt.names.len();
+        }
+        Ok(replayed)
+    }
+
+    async fn attempt(self: &Arc<Self>) -> Result<usize, Trouble> {
+        match self.breaker.gate() {
+            Gate::Pass => self.note(Doing::Deleting, self.replay().await),
+            Gate::Blocked => Err(Trouble::Open),
+            Gate::Probe => {
+                Probe::of(self).run().await;
+                Err(Trouble::Open)
+            }
+        }
+    }
+
+    /// Notes how an attempt went; answers whether there is nothing left to do.
+    fn attempted(&self, attempt: Result<usize, Trouble>) -> bool {
+        let mut state = lock(&self.replays.state);
+        let failures = state.failures;
+        // Under the lock: what is remembered from here on finds that nobody runs.
+        let settled = !self.journal.is_pending();
+        state.failures = if settled {
+            0
+        } else {
+            failures.saturating_add(1)
+        };
+        state.running = !settled && !state.closed && attempt != Err(Trouble::NoRuntime);
+        let ends = !state.running;
+        drop(state);
+        self.replays.attempted.notify_waiters();
+        if let (Ok(replayed), true) = (attempt, failures > 0) {
+            log::replayed(replayed);
+        }
+        ends
+    }
+}
+
+/// The task that replays. However it ends, another can begin. Without the cache nobody reads what is owed; it is not kept
+/// alive for that.
+struct Task {
+    remote: Weak<Remote>,
+    has_ended: bool,
+}
+
+impl Task {
+    async fn run(mut self) {
+        while let Some(remote) = self.remote.upgrade() {
+            if let Some(wait) = remote.replays.back_off() {
+                drop(remote);
+                clock::sleep(wait).await;
+            }
+            let Some(remote) = self.remote.upgrade() else {
+                return;
+            };
+            let attempt = remote.attempt().await;
+            self.has_ended = remote.attempted(attempt);
+            if self.has_ended {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        let remote = self.remote.upgrade().filter(|_| !self.has_ended);
+        if let Some(remote) = remote {
+            lock(&remote.replays.state).running = false;
+            remote.replays.attempted.notify_waiters();
+        }
+    }
+}
