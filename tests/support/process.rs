@@ -38,10 +38,16 @@ pub struct Process {
 impl Process {
     /// Runs the test of that name as a second process with this part.
     pub fn start(test: &str, role: &str, server: &str) -> Self {
+        Self::start_with(test, role, server, &[])
+    }
+
+    /// The same with environment variables of its own.
+    pub fn start_with(test: &str, role: &str, server: &str, variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env::current_exe().unwrap())
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
             .env(SERVER, server)
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -49,6 +49,7 @@ pub struct Proxy {
 struct Counts {
     changes: AtomicU64,
     connections: AtomicU64,
+    upstream: AtomicU16,
 }
 
 impl Proxy {
@@ -58,7 +59,8 @@ impl Proxy {
         let port = listener.local_addr().expect("it is bound").port();
         let (fault, faults) = watch::channel(Fault::None);
         let counts = Arc::<Counts>::default();
-        let accepting = accept_all(listener, upstream, faults, Arc::clone(&counts));
+        counts.upstream.store(upstream, Ordering::Relaxed);
+        let accepting = accept_all(listener, faults, Arc::clone(&counts));
         std::thread::spawn(move || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
             let runtime = runtime.enable_all().build().expect("a runtime");
@@ -82,6 +84,11 @@ impl Proxy {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
+    /// Leads new connections to the server at another port.
+    pub fn lead_to(&self, upstream: u16) {
+        self.counts.upstream.store(upstream, Ordering::Relaxed);
+    }
+
     /// How many connections it has accepted so far.
     pub fn accepted(&self) -> u64 {
         self.counts.connections.load(Ordering::Relaxed)
@@ -100,7 +107,6 @@ impl Proxy {
 
 async fn accept_all(
     listener: std::net::TcpListener,
-    upstream: u16,
     mut faults: watch::Receiver<Fault>,
     counts: Arc<Counts>,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -122,6 +128,7 @@ async fn accept_all(
             }
             client = accept(listener.as_ref()) => {
                 counts.connections.fetch_add(1, Ordering::Relaxed);
+                let upstream = counts.upstream.load(Ordering::Relaxed);
                 tokio::spawn(connection(client?, upstream, faults.clone()));
             }
         }

@@ -87,7 +87,7 @@ impl RedisServer {
         }
     }
 
-    /// Kills it if it runs, and starts an empty one on the same port.
+    /// Kills it if it runs, and starts one on the same port: an empty one, or with what a `SAVE` has written.
     pub fn restart(&self) {
         self.kill();
         let start = Instant::now();
