@@ -232,6 +232,16 @@ async fn a_mutation_that_was_dropped_costs_the_next_call_one_round_trip_and_not_
     assert_eq!(scene.truth.bodies(), bodies, "it was stored");
 }
 
+#[tokio::test]
+async fn a_mutation_that_is_dropped_together_with_its_cache_is_told_all_the_same() {
+    let scene = Scene::new().await;
+    invalidate(How::Dropped, &scene.cache, &scene.truth).await;
+    drop(scene.cache);
+
+    let gone = async || scene.server.keys("gen@film").is_empty();
+    wait_until_async(gone, "its generation is deleted").await;
+}
+
 // --- a server that answers and refuses --------------------------------------------------------
 
 #[tokio::test]
@@ -471,6 +481,29 @@ async fn invalidate_and_wait_to_be_killed(server: &str, role: &str) {
     assert_eq!(cache.mode(), Mode::Fallback);
     invalidate(how, &cache, &Truth::default()).await;
     process::pause_here();
+}
+
+#[tokio::test]
+async fn what_was_invalidated_beyond_the_bound_survives_too_and_the_file_stays_small() {
+    let (scene, path) = (Scene::new().await, Path::new());
+    scene.network.set(Fault::Refuse);
+    let first = at(&scene.network.url()).journal(&path.0);
+    let first = first.open().await.unwrap();
+    for id in (0..100_000_u64).rev() {
+        first.delete(&format!("film:{id}")).await.unwrap();
+    }
+    scene.truth.change();
+    drop(first);
+
+    assert!(std::fs::metadata(&path.0).unwrap().len() <= 4 << 20);
+    let next = at(&scene.server.url()).journal(&path.0);
+    let next = next.open().await.unwrap();
+    assert_eq!(
+        read_film(&next, &scene.truth).await,
+        1,
+        "film 1 was nearly the last"
+    );
+    assert_eq!(read_book(&next, &scene.truth).await, 0, "as it was stored");
 }
 
 #[tokio::test]

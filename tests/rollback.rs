@@ -473,6 +473,37 @@ async fn where_nothing_can_be_deleted_nothing_is_believed_until_it_can() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_still_reading_its_snapshot_is_waited_for_in_the_background() {
+    // It answers from time to time while it reads, and refuses whatever is asked of its data.
+    let slowly = [
+        "--key-load-delay",
+        "2000",
+        "--loading-process-events-interval-bytes",
+        "1024",
+    ];
+    let server = RedisServer::start_with(&slowly);
+    let (lived, truth) = (at(&server.url()).open().await.unwrap(), Truth::default());
+    read(&lived, &truth).await;
+    for other in 0..500 {
+        server.cli(&["SET", &format!("other:{other}"), "x"]);
+    }
+    assert_eq!(server.cli(&["SAVE"]), "OK");
+    truth.change();
+    invalidate(&lived).await;
+    server.restart();
+    let loading = server.cli(&["GET", "other:1"]);
+    assert!(loading.contains("LOADING"), "{loading}");
+
+    let fresh = at(&server.url()).open().await.unwrap();
+    for cache in [&lived, &fresh] {
+        assert_eq!(read(cache, &truth).await, [1; 3]);
+        until_connected(cache).await;
+        assert_eq!(read(cache, &truth).await, [1; 3]);
+    }
+    assert_eq!(calls(&server, "eval"), 1, "once for all");
+}
+
+#[tokio::test]
 async fn a_server_that_holds_up_the_renewal_costs_one_connect_timeout() {
     let server = RedisServer::start();
     server.cli(&["CLIENT", "PAUSE", "60000", "WRITE"]);

@@ -161,6 +161,14 @@ impl Inner {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(remote) = &self.remote {
+            remote.abandon();
+        }
+    }
+}
+
 /// Redis' failure as an error of the manual API.
 pub(crate) fn error(trouble: &Trouble) -> Error {
     let kind = match trouble {

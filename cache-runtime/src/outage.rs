@@ -4,6 +4,7 @@
 mod file;
 mod owed;
 
+use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,18 +52,24 @@ impl Journal {
                 log::journal_taken(path);
                 None
             }
-            Some((_, Opened::Ours(file, found))) => {
+            Some((_, Opened::Ours(mut file, found))) => {
                 match found {
                     Found::Names(names) => {
                         for name in &names {
                             owed.remember(name);
                         }
+                        // What came to stand for some of them is not in the file.
+                        let written: HashSet<String> = names.into_iter().collect();
+                        let mut news = owed.take_news();
+                        news.retain(|name| !written.contains(name));
+                        file.append(&news)?;
                     }
                     Found::Everything => owed.remember_everything(),
                 }
                 Some(file)
             }
         };
+        owed.take_news();
         Ok(Self {
             file: Mutex::new(file),
             pending: AtomicBool::new(!owed.is_empty()),
@@ -75,8 +82,10 @@ impl Journal {
     pub(crate) fn remember(&self, names: &[String]) {
         let mut file = lock(&self.file);
         let mut books = lock(&self.books);
-        let news = names.iter().filter(|name| books.owed.remember(name));
-        let news: Vec<&str> = news.map(String::as_str).collect();
+        for name in names {
+            books.owed.remember(name);
+        }
+        let news = books.owed.take_news();
         self.publish(&books);
         drop(books);
         if let Some(file) = &mut *file {
@@ -128,6 +137,11 @@ impl Journal {
         if self.is_pending() {
             self.pay(forget, |owed| owed.settle_names(names, mark));
         }
+    }
+
+    /// Leaves the file, as it is, to whoever opens it next.
+    pub(crate) fn release(&self) {
+        *lock(&self.file) = None;
     }
 
     fn pay(&self, forget: impl FnOnce(), settle: impl FnOnce(&mut Owed)) {

@@ -1,6 +1,7 @@
 //! Redis as the flows see it: asked while the breaker is closed, and believed of a key once every remembered invalidation that
 //! concerns it is replayed.
 
+mod deletions;
 mod leases;
 mod replay;
 
@@ -199,86 +200,9 @@ impl Remote {
         Ok(reads.into_iter().zip(keys).map(believed).collect())
     }
 
-    /// Deletes entries; answers how many there were. Remembered where Redis does not confirm it.
-    pub(crate) async fn remove(self: &Arc<Self>, entries: &[&str]) -> Result<u64, Trouble> {
-        let names = || {
-            entries
-                .iter()
-                .flat_map(|entry| entry_names(entry))
-                .collect()
-        };
-        let asked = async { self.note(Doing::Deleting, self.store.remove(entries).await) };
-        self.deleted(names, asked).await
-    }
-
-    /// Deletes names; answers how many replicas have confirmed it, where that was asked for.
-    /// Remembered where Redis does not confirm it.
-    pub(crate) async fn unlink(self: &Arc<Self>, names: &[String]) -> Result<Option<u32>, Trouble> {
-        let asked = async {
-            let told = match self.durability {
-                Durability::Server => self.store.unlink(names).await.map(|()| None),
-                Durability::Replicas(wanted) => {
-                    let told = self.store.unlink_on_replicas(names, wanted).await;
-                    told.inspect(|confirmed| self.note_replicas(*confirmed, wanted))
-                        .map(Some)
-                }
-            };
-            self.note(Doing::Deleting, told)
-        };
-        self.deleted(|| names.to_vec(), asked).await
-    }
-
-    /// Has names deleted. Where Redis does not confirm it, it is owed from then on; where it does, not any more.
-    async fn deleted<T>(
-        self: &Arc<Self>,
-        names: impl Fn() -> Vec<String>,
-        asked: impl Future<Output = Result<T, Trouble>>,
-    ) -> Result<T, Trouble> {
-        let mark = self.journal.is_pending().then(|| self.journal.mark());
-        let told = match self.passes() {
-            Ok(()) => asked.await,
-            Err(trouble) => Err(trouble),
-        };
-        match (&told, mark) {
-            (Ok(_), None) => {}
-            (Ok(_), Some(mark)) => {
-                let forget = || self.near.end_all();
-                self.journal.settle_names(&names(), mark, forget);
-            }
-            (Err(_), _) => {
-                self.journal.remember(&names());
-                self.replays.failed();
-                self.replay_soon();
-            }
-        }
-        told
-    }
-
-    pub(crate) async fn clear(self: &Arc<Self>, pattern: &str) -> Result<u64, Trouble> {
-        self.passes()?;
-        self.note(Doing::Deleting, self.store.clear(pattern).await)
-    }
-
-    /// Remembers names to be deleted, and has it done in the background where there is a runtime.
-    /// For those who cannot wait: a cancelled or panicking function.
-    pub(crate) fn unlink_later(self: &Arc<Self>, names: &[String]) {
-        self.journal.remember(names);
-        self.replay_soon();
-    }
-
     /// Whether a value of this key may be kept in process in the stead of one in Redis, although that is in use.
     pub(crate) fn stands_in(&self, key: &Key) -> bool {
         self.journal.covers_what_is_kept(key)
-    }
-
-    /// Replays what is pending, if Redis can be reached, and drops the connections.
-    pub(crate) async fn close(self: &Arc<Self>) {
-        self.replays.close();
-        if self.passes().is_ok() {
-            // What fails stays in the journal's file, where there is one.
-            let _ = self.note(Doing::Deleting, self.replay().await);
-        }
-        self.store.disconnect();
     }
 
     /// Passes while the breaker is closed, and nothing is owed that concerns this key.
@@ -314,13 +238,6 @@ impl Remote {
             Err(Trouble::Open | Trouble::Quarantined) => {}
         }
         answer
-    }
-
-    /// Lets it be known that an invalidation would not outlive a failover: who runs an annotated function is not told.
-    fn note_replicas(&self, confirmed: u32, wanted: u32) {
-        if confirmed < wanted && self.is_to_be_said(Doing::Confirming) {
-            log::unconfirmed(confirmed, wanted);
-        }
     }
 
     /// Whether a refusal that comes now is the first in a while.

@@ -76,7 +76,7 @@ impl JournalFile {
     }
 
     /// Adds names. On an error nothing of them may have been written, and the file says everything if it can still be written.
-    pub(super) fn append(&mut self, names: &[&str]) -> io::Result<()> {
+    pub(super) fn append(&mut self, names: &[String]) -> io::Result<()> {
         if self.everything || names.is_empty() {
             return Ok(());
         }
@@ -265,7 +265,8 @@ mod tests {
         let path = path("appended");
         let (mut file, found) = open(&path);
         assert_eq!(found, names(&[]));
-        file.append(&["gen@video", "video:1"]).unwrap();
+        file.append(&["gen@video".into(), "video:1".into()])
+            .unwrap();
         assert!(matches!(JournalFile::open(&path).unwrap(), Opened::Taken));
         // As a process leaves it that is killed in the middle of a record.
         file.write_at(file.length, &[7, 0, 0]).unwrap();
@@ -273,7 +274,7 @@ mod tests {
 
         let (mut file, found) = open(&path);
         assert_eq!(found, names(&["gen@video", "video:1"]));
-        file.append(&["video:2"]).unwrap();
+        file.append(&["video:2".into()]).unwrap();
         drop(file);
 
         let (mut file, found) = open(&path);
@@ -290,7 +291,7 @@ mod tests {
         let (mut file, _) = open(&path);
         let name = "x".repeat(1 << 20);
         for _ in 0..5 {
-            file.append(&[&name]).unwrap();
+            file.append(std::slice::from_ref(&name)).unwrap();
         }
         assert!(std::fs::metadata(&path).unwrap().len() <= MOST_BYTES);
         drop(file);
@@ -298,7 +299,7 @@ mod tests {
         let (mut file, found) = open(&path);
         assert_eq!(found, Found::Everything);
         file.clear().unwrap();
-        file.append(&["video:1"]).unwrap();
+        file.append(&["video:1".into()]).unwrap();
         drop(file);
         assert_eq!(open(&path).1, names(&["video:1"]));
         std::fs::remove_file(&path).unwrap();

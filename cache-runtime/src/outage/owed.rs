@@ -28,6 +28,8 @@ pub(super) struct Owed {
     bytes: usize,
     last: u64,
     bounds: Bounds,
+    /// What whoever writes it all down does not know yet.
+    news: Vec<String>,
 }
 
 /// How many names are remembered one by one, and what they may take in bytes.
@@ -79,6 +81,7 @@ impl Owed {
             bytes: 0,
             last: 0,
             bounds,
+            news: Vec::new(),
         }
     }
 
@@ -90,25 +93,25 @@ impl Owed {
         self.groups.len() + self.entries.len()
     }
 
-    /// Remembers a name; answers whether that is news.
-    pub(super) fn remember(&mut self, name: &str) -> bool {
+    /// Remembers a name.
+    pub(super) fn remember(&mut self, name: &str) {
         self.last += 1;
         let last = self.last;
-        let name = Name::of(name);
+        let text = name;
+        let name = Name::of(text);
         if let Some(number) = self.coarser(name) {
             *number = last;
-            return false;
+            return;
         }
-        let (names, text) = match name {
+        let (names, owed) = match name {
             Name::Group(group) => (&mut self.groups, group),
             Name::Entry(entry) => (&mut self.entries, entry),
         };
-        let news = names.insert(text.into(), last).is_none();
-        if news {
-            self.bytes += text.len() + OVERHEAD;
+        if names.insert(owed.into(), last).is_none() {
+            self.news.push(text.to_owned());
+            self.bytes += owed.len() + OVERHEAD;
             self.keep_within_bounds();
         }
-        news
     }
 
     /// Everything, whatever it was.
@@ -118,6 +121,12 @@ impl Owed {
         self.entries.clear();
         self.groups.insert(self.root.clone(), self.last);
         self.bytes = self.root.len() + OVERHEAD;
+        self.news.push(key::generation_name(&self.root));
+    }
+
+    /// What has been remembered since this was last called, and what came to stand for it.
+    pub(super) fn take_news(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.news)
     }
 
     /// The number of what stands for a name already: the root, or the level below it.
@@ -181,6 +190,7 @@ impl Owed {
         // The newest number: what it stands for is not settled by what was asked for before.
         if self.groups.insert(prefix.into(), self.last).is_none() {
             self.bytes += prefix.len() + OVERHEAD;
+            self.news.push(key::generation_name(prefix));
         }
     }
 

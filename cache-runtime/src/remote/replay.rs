@@ -106,7 +106,7 @@ impl Remote {
             remote: Arc::downgrade(self),
             has_ended: false,
         };
-        spawn(task.run());
+        spawn(task.run(Arc::clone(self)));
     }
 
     /// Deletes all that is owed; answers how many names that were.
@@ -155,23 +155,24 @@ impl Remote {
     }
 }
 
-/// The task that replays. However it ends, another can begin. Without the cache nobody reads what is owed; it is not kept
-/// alive for that.
+/// The task that replays. However it ends, another can begin. It keeps what it needs alive for an attempt that may well
+/// succeed, and not for further ones.
 struct Task {
     remote: Weak<Remote>,
     has_ended: bool,
 }
 
 impl Task {
-    async fn run(mut self) {
-        while let Some(remote) = self.remote.upgrade() {
+    async fn run(mut self, mut remote: Arc<Remote>) {
+        loop {
             if let Some(wait) = remote.replays.back_off() {
                 drop(remote);
                 clock::sleep(wait).await;
+                let Some(still) = self.remote.upgrade() else {
+                    return;
+                };
+                remote = still;
             }
-            let Some(remote) = self.remote.upgrade() else {
-                return;
-            };
             let attempt = remote.attempt().await;
             self.has_ended = remote.attempted(attempt);
             if self.has_ended {

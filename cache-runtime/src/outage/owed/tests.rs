@@ -69,11 +69,20 @@ fn whatever_stands_for_a_name_covers_all_that_the_name_does() {
             assert!(!owed.is_beyond(bounds), "seed {seed}: {owed:?}");
         }
         let kept: HashSet<String> = owed.debt().names.into_iter().collect();
+        let mut written = Owed::within(root, bounds);
+        for name in owed.take_news() {
+            written.remember(&name);
+        }
         for _ in 0..200 {
             let key = dice.key(root);
             let case = || format!("seed {seed}: {key:?} by {kept:?} for {said:?}");
             assert!(kills(&kept, &key) || !kills(&said, &key), "{}", case());
             assert_eq!(owed.covers(&key), kills(&kept, &key), "{}", case());
+            assert!(
+                written.covers(&key) || !owed.covers(&key),
+                "written: {}",
+                case()
+            );
         }
         let debt = owed.debt();
         owed.settle(&debt);

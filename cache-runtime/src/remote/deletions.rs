@@ -1,0 +1,100 @@
+//! Deleting, which is always safe: what Redis does not confirm is owed from then on.
+
+use std::sync::Arc;
+
+use super::{Doing, Remote, entry_names};
+use crate::config::Durability;
+use crate::log;
+use crate::store::Trouble;
+
+impl Remote {
+    /// Deletes entries; answers how many there were. Remembered where Redis does not confirm it.
+    pub(crate) async fn remove(self: &Arc<Self>, entries: &[&str]) -> Result<u64, Trouble> {
+        let names = || {
+            entries
+                .iter()
+                .flat_map(|entry| entry_names(entry))
+                .collect()
+        };
+        let asked = async { self.note(Doing::Deleting, self.store.remove(entries).await) };
+        self.deleted(names, asked).await
+    }
+
+    /// Deletes names; answers how many replicas have confirmed it, where that was asked for.
+    /// Remembered where Redis does not confirm it.
+    pub(crate) async fn unlink(self: &Arc<Self>, names: &[String]) -> Result<Option<u32>, Trouble> {
+        let asked = async {
+            let told = match self.durability {
+                Durability::Server => self.store.unlink(names).await.map(|()| None),
+                Durability::Replicas(wanted) => {
+                    let told = self.store.unlink_on_replicas(names, wanted).await;
+                    told.inspect(|confirmed| self.note_replicas(*confirmed, wanted))
+                        .map(Some)
+                }
+            };
+            self.note(Doing::Deleting, told)
+        };
+        self.deleted(|| names.to_vec(), asked).await
+    }
+
+    /// Has names deleted. Where Redis does not confirm it, it is owed from then on; where it does, not any more.
+    async fn deleted<T>(
+        self: &Arc<Self>,
+        names: impl Fn() -> Vec<String>,
+        asked: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let mark = self.journal.is_pending().then(|| self.journal.mark());
+        let told = match self.passes() {
+            Ok(()) => asked.await,
+            Err(trouble) => Err(trouble),
+        };
+        match (&told, mark) {
+            (Ok(_), None) => {}
+            (Ok(_), Some(mark)) => {
+                let forget = || self.near.end_all();
+                self.journal.settle_names(&names(), mark, forget);
+            }
+            (Err(_), _) => {
+                self.journal.remember(&names());
+                self.replays.failed();
+                self.replay_soon();
+            }
+        }
+        told
+    }
+
+    pub(crate) async fn clear(self: &Arc<Self>, pattern: &str) -> Result<u64, Trouble> {
+        self.passes()?;
+        self.note(Doing::Deleting, self.store.clear(pattern).await)
+    }
+
+    /// Remembers names to be deleted, and has it done in the background where there is a runtime.
+    /// For those who cannot wait: a cancelled or panicking function.
+    pub(crate) fn unlink_later(self: &Arc<Self>, names: &[String]) {
+        self.journal.remember(names);
+        self.replay_soon();
+    }
+
+    /// Replays what is pending, if Redis can be reached, and drops the connections.
+    pub(crate) async fn close(self: &Arc<Self>) {
+        if self.passes().is_ok() {
+            // What fails stays in the journal's file, where there is one.
+            let _ = self.note(Doing::Deleting, self.replay().await);
+        }
+        self.store.disconnect();
+        self.abandon();
+    }
+
+    /// Nobody asks any more, though a task may still be at work: what is owed is left to whoever opens the journal next.
+    pub(crate) fn abandon(&self) {
+        self.replays.close();
+        self.journal.release();
+    }
+
+    /// Lets it be known that an invalidation would not outlive a failover: who runs an annotated function is not told.
+    fn note_replicas(&self, confirmed: u32, wanted: u32) {
+        if confirmed < wanted && self.is_to_be_said(Doing::Confirming) {
+            log::unconfirmed(confirmed, wanted);
+        }
+    }
+}
