@@ -5,25 +5,29 @@ use std::sync::Arc;
 use super::{Doing, Remote, entry_names};
 use crate::config::Durability;
 use crate::log;
+use crate::outage::Mark;
 use crate::store::Trouble;
 
 impl Remote {
     /// Deletes entries; answers how many there were. Remembered where Redis does not confirm it.
     pub(crate) async fn remove(self: &Arc<Self>, entries: &[&str]) -> Result<u64, Trouble> {
-        let names = || {
-            entries
-                .iter()
-                .flat_map(|entry| entry_names(entry))
-                .collect()
+        let moment = self.moment();
+        let asked = async {
+            self.passes()?;
+            self.note(Doing::Deleting, self.store.remove(entries).await)
         };
-        let asked = async { self.note(Doing::Deleting, self.store.remove(entries).await) };
-        self.deleted(names, asked).await
+        let told = asked.await;
+        let names = entries.iter().flat_map(|entry| entry_names(entry));
+        self.book(&told, moment, || names.collect());
+        told
     }
 
     /// Deletes names; answers how many replicas have confirmed it, where that was asked for.
     /// Remembered where Redis does not confirm it.
     pub(crate) async fn unlink(self: &Arc<Self>, names: &[String]) -> Result<Option<u32>, Trouble> {
+        let moment = self.moment();
         let asked = async {
+            self.passes()?;
             let told = match self.durability {
                 Durability::Server => self.store.unlink(names).await.map(|()| None),
                 Durability::Replicas(wanted) => {
@@ -34,25 +38,28 @@ impl Remote {
             };
             self.note(Doing::Deleting, told)
         };
-        self.deleted(|| names.to_vec(), asked).await
+        let told = asked.await;
+        self.book(&told, moment, || names.to_vec());
+        told
     }
 
-    /// Has names deleted. Where Redis does not confirm it, it is owed from then on; where it does, not any more.
-    async fn deleted<T>(
+    /// The moment before a deletion is asked for, if anything is owed.
+    fn moment(&self) -> Option<Mark> {
+        self.journal.is_pending().then(|| self.journal.mark())
+    }
+
+    /// What Redis has not confirmed is owed from now on; what it has is not any more, if it was owed before that `moment`.
+    fn book<T>(
         self: &Arc<Self>,
-        names: impl Fn() -> Vec<String>,
-        asked: impl Future<Output = Result<T, Trouble>>,
-    ) -> Result<T, Trouble> {
-        let mark = self.journal.is_pending().then(|| self.journal.mark());
-        let told = match self.passes() {
-            Ok(()) => asked.await,
-            Err(trouble) => Err(trouble),
-        };
-        match (&told, mark) {
+        told: &Result<T, Trouble>,
+        moment: Option<Mark>,
+        names: impl FnOnce() -> Vec<String>,
+    ) {
+        match (told, moment) {
             (Ok(_), None) => {}
-            (Ok(_), Some(mark)) => {
+            (Ok(_), Some(moment)) => {
                 let forget = || self.near.end_all();
-                self.journal.settle_names(&names(), mark, forget);
+                self.journal.settle_names(&names(), moment, forget);
             }
             (Err(_), _) => {
                 self.journal.remember(&names());
@@ -60,7 +67,6 @@ impl Remote {
                 self.replay_soon();
             }
         }
-        told
     }
 
     pub(crate) async fn clear(self: &Arc<Self>, pattern: &str) -> Result<u64, Trouble> {
