@@ -227,7 +227,8 @@ async fn a_mutation_that_was_dropped_costs_the_next_call_one_round_trip_and_not_
 
     assert_eq!(read_film(&scene.cache, &scene.truth).await, 1);
     let bodies = scene.truth.bodies();
-    assert_eq!(read_film(&scene.cache, &scene.truth).await, 1);
+    let other = at(&scene.server.url()).open().await.unwrap();
+    assert_eq!(read_film(&other, &scene.truth).await, 1);
 
     assert_eq!(scene.truth.bodies(), bodies, "it was stored");
 }
@@ -320,11 +321,28 @@ async fn a_refused_replay_is_tried_again_now_and_then_and_nobody_waits_for_it() 
 }
 
 #[tokio::test]
+async fn a_redis_that_is_back_and_refuses_to_delete_is_used_for_all_the_rest() {
+    let scene = Scene::new().await;
+    scene.network.set(Fault::Refuse);
+    invalidate(How::Prefix, &scene.cache, &scene.truth).await;
+    assert_eq!(scene.cache.mode(), Mode::Fallback);
+    scene.refuse();
+    scene.network.set(Fault::None);
+
+    let back = async || scene.cache.health().await.mode == Mode::Redis;
+    wait_until_async(back, "redis is used").await;
+
+    assert_eq!(read_film(&scene.cache, &scene.truth).await, 1);
+    assert_eq!(read_book(&scene.cache, &scene.truth).await, 0, "as stored");
+    assert!(scene.cache.health().await.unconfirmed > 0);
+}
+
+#[tokio::test]
 async fn what_was_kept_in_process_meanwhile_ends_with_the_quarantine() {
     let scene = Scene::new().await;
     let other = at(&scene.server.url()).near(false).open().await.unwrap();
     scene.refuse();
-    invalidate(How::Key, &scene.cache, &scene.truth).await;
+    invalidate(How::Prefix, &scene.cache, &scene.truth).await;
     assert_eq!(read_film(&scene.cache, &scene.truth).await, 1);
     let bodies = scene.truth.bodies();
     assert_eq!(read_film(&scene.cache, &scene.truth).await, 1);
@@ -336,7 +354,7 @@ async fn what_was_kept_in_process_meanwhile_ends_with_the_quarantine() {
 
     scene.truth.change();
     scene.allow();
-    invalidate(How::Key, &other, &scene.truth).await;
+    invalidate(How::Prefix, &other, &scene.truth).await;
     settled(&scene.cache).await;
 
     assert_eq!(read_film(&scene.cache, &scene.truth).await, 3);

@@ -474,6 +474,7 @@ async fn where_nothing_can_be_deleted_nothing_is_believed_until_it_can() {
 
 #[tokio::test]
 async fn a_server_that_is_still_reading_its_snapshot_is_waited_for_in_the_background() {
+    let (log, _guard) = Log::of_this_thread();
     // It answers from time to time while it reads, and refuses whatever is asked of its data.
     let slowly = [
         "--key-load-delay",
@@ -501,6 +502,7 @@ async fn a_server_that_is_still_reading_its_snapshot_is_waited_for_in_the_backgr
         assert_eq!(read(cache, &truth).await, [1; 3]);
     }
     assert_eq!(calls(&server, "eval"), 1, "once for all");
+    assert!(!log.mentions("it cannot be known"), "it will be known");
 }
 
 #[tokio::test]
