@@ -363,16 +363,17 @@ impl Failover {
         }
     }
 
-    /// The replica takes over.
+    /// The replica takes over from a master that was killed.
     async fn fail_over(&self) {
         assert_eq!(self.replica.cli(&["REPLICAOF", "NO", "ONE"]), "OK");
-        self.lead_to(&self.replica).await;
+        self.address.lead_to(self.replica.port());
+        until_connected(&self.cache).await;
     }
 
-    async fn lead_to(&self, server: &RedisServer) {
-        self.address.lead_to(server.port());
-        self.address.set(Fault::Refuse);
-        self.address.set(Fault::None);
+    /// The address leads to another server, and nobody stays connected to the one before.
+    async fn change_over(&self, from: &RedisServer, to: &RedisServer) {
+        self.address.lead_to(to.port());
+        from.cli(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         until_connected(&self.cache).await;
     }
 }
@@ -405,13 +406,15 @@ async fn nor_by_the_first_server_when_it_takes_over_again_without_having_followe
     let fresh = async || at(&scene.address.url()).open().await.unwrap();
     // The first server has version 1 of everything, and knows nothing of version 2.
     assert_eq!(read(&scene.cache, &scene.truth).await, [1; 3]);
-    scene.fail_over().await;
+    assert_eq!(scene.replica.cli(&["REPLICAOF", "NO", "ONE"]), "OK");
+    scene.change_over(&scene.master, &scene.replica).await;
     let lived = fresh().await;
     scene.truth.change();
     invalidate(&lived).await;
-    assert_eq!(read(&scene.cache, &scene.truth).await, [2; 3]);
+    let follows = async || read(&scene.cache, &scene.truth).await == [2; 3];
+    wait_until_async(follows, "the other process follows").await;
 
-    scene.lead_to(&scene.master).await;
+    scene.change_over(&scene.replica, &scene.master).await;
 
     for cache in [&scene.cache, &lived, &fresh().await] {
         until_connected(cache).await;
