@@ -533,7 +533,9 @@ async fn no_secret_is_found_anywhere_in_good_weather_and_bad() {
     let monitor = Monitor::start(&server);
     let proxy = Proxy::start(server.port());
     let url = format!("redis://:{IN_URL}@127.0.0.1:{}/0", proxy.port());
-    let builder = guarded(&url);
+    let journal = env::temp_dir().join(format!("discreet-{}.journal", std::process::id()));
+    let mut journalled = String::new();
+    let builder = guarded(&url).journal(&journal);
     check_for_all("the builder", &format!("{builder:?} {builder:#?}"));
     let cache = builder.open().await.unwrap();
 
@@ -550,6 +552,7 @@ async fn no_secret_is_found_anywhere_in_good_weather_and_bad() {
         proxy.set(fault);
         check_for_all("what a cache says", &use_everything(&cache).await);
         check_for_all("what a cache says", &format!("{cache:?} {cache:#?}"));
+        journalled += &String::from_utf8_lossy(&std::fs::read(&journal).unwrap());
         proxy.set(Fault::None);
         let back = async || cache.health().await.mode == Mode::Redis;
         wait_until_async(back, "redis is back, and what it missed replayed").await;
@@ -567,9 +570,12 @@ async fn no_secret_is_found_anywhere_in_good_weather_and_bad() {
     // The places where they would be.
     assert!(heard.contains("session:by_arguments:##") && heard.contains("gen@tag@mail:##"));
     assert!(server.keys("*").join(" ").contains("profile:##"));
+    assert!(journalled.contains("session") && journalled.contains("##"));
     // Not locked while this test may panic itself.
     let panicked = panics.lock().unwrap().clone();
     assert!(log.mentions("redis is back") && !panicked.is_empty());
+    let _ = std::fs::remove_file(&journal);
+    check_for_all("the journal", &journalled);
     check_for_all("what the server heard", &heard);
     check_for_all("the server", &all_of(&server));
     check_for_all("a panic", &panicked);

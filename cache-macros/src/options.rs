@@ -148,7 +148,7 @@ impl TryFrom<LitStr> for Prefix {
                 "a prefix has at most {MAX_LEVELS} levels, or it could not be invalidated; shorten it"
             ));
         }
-        if let Some(taken) = ["gen@", "lease@", "tag@"]
+        if let Some(taken) = ["gen@", "lease@", "tag@", "run@"]
             .into_iter()
             .find(|taken| prefix.starts_with(taken))
         {

@@ -161,16 +161,20 @@ impl Breaker {
     }
 }
 
-/// Open until the back-off is over, give or take a quarter of it, so that the processes of a fleet do not knock together.
+/// Open until the back-off is over.
 fn opened(since: Instant, backoff: Duration) -> State {
-    let quarter = clock::millis(backoff) / 4;
-    let jitter = random::token() % (2 * quarter + 1);
-    let wait = clock::millis(backoff) - quarter + jitter;
     State::Open {
         since,
-        until: clock::after(clock::now(), Duration::from_millis(wait)),
+        until: clock::after(clock::now(), jittered(backoff)),
         backoff,
     }
+}
+
+/// A back-off, give or take a quarter of it, so that the processes of a fleet do not knock together.
+pub(crate) fn jittered(backoff: Duration) -> Duration {
+    let quarter = clock::millis(backoff) / 4;
+    let jitter = random::token() % (2 * quarter + 1);
+    Duration::from_millis(clock::millis(backoff) - quarter + jitter)
 }
 
 #[cfg(test)]

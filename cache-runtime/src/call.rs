@@ -342,7 +342,7 @@ impl Call {
     ) -> Turn {
         // Whether the lease was granted is not known, so nobody may take it for the sign of a load that nothing has overtaken.
         seen.remote = None;
-        if !matches!(trouble, Trouble::Open | Trouble::Withheld(_)) {
+        if trouble.is_failure() {
             self.counters.errors.one();
         }
         self.take_off_locally(seat, seen, aged)

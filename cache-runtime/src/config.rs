@@ -5,6 +5,7 @@
 
 mod builder;
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
@@ -48,6 +49,13 @@ pub struct CacheConfig {
     pub near_ttl: Option<Duration>,
     /// How many copies of Redis confirm an invalidation. Default: [`Durability::Server`].
     pub durability: Durability,
+    /// What a Redis that came back with other data means. Default: [`OnRestart::Distrust`].
+    pub on_restart: OnRestart,
+    /// A file in which invalidations survive this process until Redis has confirmed them. Default: `None`, in memory only.
+    ///
+    /// One process a file. It survives the process and not the machine: nothing is synchronised to the disk. It holds keys,
+    /// and is readable by its owner alone.
+    pub journal: Option<PathBuf>,
     /// How long a process that loads a value may keep others from loading it without giving a sign of life. Default: 10 s.
     ///
     /// It is the longest time for which a process that died keeps an entry from being stored by others. A process that
@@ -95,6 +103,19 @@ pub enum Durability {
     Replicas(u32),
 }
 
+/// What it means that Redis was restarted, or replaced by another server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnRestart {
+    /// It may have older data, restored from a snapshot or of a replica that was behind, in which entries stand that were
+    /// invalidated since. So all of it is invalidated, once for all processes, before any of it is read.
+    #[default]
+    Distrust,
+    /// Its data is taken as it is: for a server that loses nothing when it restarts, or where an entry may come back that was
+    /// invalidated.
+    Trust,
+}
+
 impl Default for CacheConfig {
     fn default() -> Self {
         Self {
@@ -110,6 +131,8 @@ impl Default for CacheConfig {
             near: true,
             near_ttl: None,
             durability: Durability::Server,
+            on_restart: OnRestart::Distrust,
+            journal: None,
             lease: Duration::from_secs(10),
             max_loads: None,
             max_load_wait: Duration::from_secs(1),
@@ -163,7 +186,18 @@ impl CacheConfig {
                 "expected a share from 0 to 0.9, such as 0.1 for up to a tenth",
             ));
         }
+        if let Some(path) = self.journal.as_deref().and_then(Path::to_str) {
+            usable_path(path).map_err(|flaw| refused("journal", flaw))?;
+        }
         usable_prefix(&self.key_prefix).map_err(|flaw| refused("key_prefix", flaw))
+    }
+}
+
+/// A path that is none by mistake: the address of Redis put here would be printed with its password.
+pub(crate) fn usable_path(path: &str) -> Result<(), &'static str> {
+    match path.contains("://") {
+        true => Err("expected the path of a file, not a URL"),
+        false => Ok(()),
     }
 }
 
@@ -201,12 +235,12 @@ pub(crate) fn usable_prefix(prefix: &str) -> Result<(), &'static str> {
                 "expected names separated by single `:`; write `myapp`, or `team:myapp`, without a `:` at the end",
             );
         }
-        if ["gen@", "lease@", "tag@"]
+        if ["gen@", "lease@", "tag@", "run@"]
             .into_iter()
             .any(|own| segment.starts_with(own))
         {
             return Err(
-                "expected names that do not begin with `gen@`, `lease@` or `tag@`, which the cache uses; choose another",
+                "expected names that do not begin with `gen@`, `lease@`, `tag@` or `run@`, which the cache uses; choose another",
             );
         }
     }

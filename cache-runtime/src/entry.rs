@@ -310,9 +310,9 @@ enum Away {
 }
 
 fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Result<Read, Away> {
-    read.map_err(|trouble| match trouble {
-        Trouble::Open | Trouble::Withheld(_) => Away::Known,
-        _ => {
+    read.map_err(|trouble| match trouble.is_failure() {
+        false => Away::Known,
+        true => {
             counters.errors.one();
             Away::Failed
         }

@@ -13,6 +13,8 @@
 //! | `CACHE_MEMORY_LIMIT`, `CACHE_MAX_ENTRIES` | `memory_limit`, `max_entries` | size, number |
 //! | `CACHE_HASH_KEY` | `hash_key` | at least 16 bytes of text, taken as they are; never shown |
 //! | `CACHE_ENCRYPTION_KEYS` | the keys of `encryption_key`, the first to write; needs the feature `encryption`; never shown | `2:<key>,1:<key>`, a key in hexadecimal digits or base64 |
+//! | `CACHE_ON_RESTART` | `on_restart` | `distrust`, `trust` |
+//! | `CACHE_JOURNAL` | `journal` | path of a file |
 //! | `DEBUG` | `enabled` to false if true, unless `CACHE_ENABLED` is set; other tools' values are ignored | boolean |
 //! | `RAILWAY_ENVIRONMENT` | the profile, under whatever the variables above say; other names choose none | `development`, `production` |
 //!
@@ -20,9 +22,10 @@
 //! a boolean is one of true, false, 1, 0, yes, no, on, off. An empty variable is one that is not set.
 
 use std::env::VarError;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::{CacheBuilder, CacheConfig, lasting, usable_prefix};
+use crate::config::{CacheBuilder, CacheConfig, OnRestart, lasting, usable_path, usable_prefix};
 use crate::duration;
 use crate::error::{Error, ErrorKind};
 use crate::location::{DEFAULT_PORT, RedisUrl, port_number};
@@ -30,7 +33,7 @@ use crate::secret::HashKey;
 use crate::value::seal::Keys;
 
 /// Every variable that is read.
-pub(crate) const VARIABLES: [&str; 22] = [
+pub(crate) const VARIABLES: [&str; 24] = [
     "REDIS_URL",
     "REDIS_HOST",
     "REDIS_PORT",
@@ -51,6 +54,8 @@ pub(crate) const VARIABLES: [&str; 22] = [
     "CACHE_COMPRESSION",
     "CACHE_HASH_KEY",
     "CACHE_ENCRYPTION_KEYS",
+    "CACHE_ON_RESTART",
+    "CACHE_JOURNAL",
     "RAILWAY_ENVIRONMENT",
     "DEBUG",
 ];
@@ -133,6 +138,11 @@ pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<CacheConfi
     );
     config.hash_key = variables.secret("CACHE_HASH_KEY", |text| HashKey::new(text.as_bytes()))?;
     config.encryption = variables.secret("CACHE_ENCRYPTION_KEYS", Keys::parse)?;
+    replace(
+        &mut config.on_restart,
+        variables.one("CACHE_ON_RESTART", on_restart)?,
+    );
+    config.journal = variables.one("CACHE_JOURNAL", journal)?;
     let debug = variables
         .text("DEBUG")
         .is_some_and(|text| boolean(&text) == Ok(true));
@@ -265,6 +275,18 @@ fn boolean(text: &str) -> Result<bool, &'static str> {
         "false" | "0" | "no" | "off" => Ok(false),
         _ => Err("expected `true` or `false`"),
     }
+}
+
+fn on_restart(text: &str) -> Result<OnRestart, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "distrust" => Ok(OnRestart::Distrust),
+        "trust" => Ok(OnRestart::Trust),
+        _ => Err("expected `distrust` or `trust`"),
+    }
+}
+
+fn journal(text: &str) -> Result<PathBuf, &'static str> {
+    usable_path(text).map(|()| PathBuf::from(text))
 }
 
 fn database(text: &str) -> Result<u32, &'static str> {

@@ -64,7 +64,19 @@ pub(crate) fn with_current<T>(borrow: impl Fn(&Cache) -> T) -> T {
 }
 
 fn from_environment() -> Cache {
-    let opened = CacheConfig::from_env().and_then(Cache::without_connecting);
+    let opened = CacheConfig::from_env().and_then(|config| {
+        Cache::without_connecting(config.clone()).or_else(|problem| {
+            if config.journal.is_none() {
+                return Err(problem);
+            }
+            // Nobody is there to be told: better without it than without Redis.
+            log::no_journal(&problem);
+            Cache::without_connecting(CacheConfig {
+                journal: None,
+                ..config
+            })
+        })
+    });
     opened.unwrap_or_else(|problem| {
         log::bad_environment(&problem);
         Cache::in_process(CacheBuilder::new().config)

@@ -38,6 +38,8 @@ pub struct Health {
     pub round_trip: Option<Duration>,
     /// The version of the server, as far as it told.
     pub server_version: Option<String>,
+    /// How many names Redis has yet to confirm to be deleted. What they cover is not read from it until then.
+    pub unconfirmed: usize,
     /// What is wrong, if anything, and what to do about it.
     pub problem: Option<String>,
 }
@@ -52,6 +54,7 @@ impl Cache {
             location: "in process".to_owned(),
             round_trip: None,
             server_version: None,
+            unconfirmed: 0,
             problem: None,
         };
         if !self.inner().is_enabled() {
@@ -80,6 +83,7 @@ impl Cache {
                     };
                 }
             }
+            health.unconfirmed = remote.unconfirmed();
             health.server_version = remote.facts().version;
             health.mode = self.mode();
         } else if !Near::EXISTS {

@@ -131,13 +131,20 @@ impl Inner {
     }
 
     /// How long a value that was not stored in Redis may live in process. `None`: it is not kept there.
-    pub(crate) fn local_ttl(&self, ttl: Duration, terms: Terms) -> Option<Duration> {
+    pub(crate) fn local_ttl(&self, key: &Key, ttl: Duration, terms: Terms) -> Option<Duration> {
         if !terms.near.allow() {
             return None;
         }
+        let fallback = ttl.min(self.config.fallback_ttl);
         match self.mode() {
             Mode::Memory => Some(ttl),
-            Mode::Fallback => Some(ttl.min(self.config.fallback_ttl)),
+            Mode::Fallback => Some(fallback),
+            // While Redis is not believed of this key, it is as good as away.
+            Mode::Redis if Near::EXISTS => {
+                let remote = self.remote.as_ref();
+                let stands_in = remote.is_some_and(|remote| remote.stands_in(key));
+                stands_in.then_some(fallback)
+            }
             Mode::Redis | Mode::Disabled => None,
         }
     }
@@ -178,13 +185,23 @@ impl Inner {
     }
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Some(remote) = &self.remote {
+            remote.abandon();
+        }
+    }
+}
+
 /// Redis' failure as an error of the manual API.
 pub(crate) fn error(trouble: &Trouble) -> Error {
     let kind = match trouble {
         Trouble::Refused(_) | Trouble::Withheld(_) => ErrorKind::Refused,
-        Trouble::Unreachable(_) | Trouble::Timeout | Trouble::Open | Trouble::NoRuntime => {
-            ErrorKind::Unreachable
-        }
+        Trouble::Unreachable(_)
+        | Trouble::Timeout
+        | Trouble::Open
+        | Trouble::Quarantined
+        | Trouble::NoRuntime => ErrorKind::Unreachable,
     };
     Error::new(kind, trouble.to_string())
 }

@@ -46,7 +46,7 @@ mod value;
 pub use cache::Cache;
 #[cfg(feature = "macros")]
 pub use cache_macros::{cache_invalidate, cached};
-pub use config::{CacheBuilder, CacheConfig, Durability};
+pub use config::{CacheBuilder, CacheConfig, Durability, OnRestart};
 pub use error::{Error, ErrorKind};
 pub use global::{cache, install, with_cache};
 pub use health::{Health, HealthState};

@@ -1,6 +1,8 @@
 //! The log lines of the cache: constant messages, what varies in fields, one line per change of state.
 //! Keys and addresses appear here or nowhere, and never a password or a value.
 
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use tracing::{debug, error, info, warn};
@@ -24,6 +26,47 @@ pub(crate) fn away(trouble: &Trouble) {
 
 pub(crate) fn back(away: Duration, replayed: usize) {
     warn!(?away, replayed, "redis is back");
+}
+
+pub(crate) fn replayed(replayed: usize) {
+    info!(
+        replayed,
+        "redis has confirmed what it had refused to invalidate"
+    );
+}
+
+#[cfg(feature = "redis")]
+pub(crate) fn data_set_distrusted(run_id: &str) {
+    warn!(
+        run_id,
+        "redis was restarted or replaced, and its data may be older than what was invalidated; all of it is invalidated (`on_restart`, CACHE_ON_RESTART: `trust` keeps it)"
+    );
+}
+
+#[cfg(feature = "redis")]
+pub(crate) fn data_set_unknown(reason: &str) {
+    warn!(
+        reason,
+        "it cannot be known whether the data of redis is older than what was invalidated; none of it is believed until all of it could be invalidated (`on_restart`, CACHE_ON_RESTART: `trust` believes it)"
+    );
+}
+
+pub(crate) fn journal_taken(path: &Path) {
+    warn!(
+        path = %path.display(),
+        "another process uses this journal, what redis does not confirm is remembered in memory only; give each process a `journal` (CACHE_JOURNAL) of its own"
+    );
+}
+
+pub(crate) fn journal_not_written(problem: &io::Error) {
+    error!(
+        %problem,
+        "the journal cannot be written, what redis does not confirm may be lost with this process"
+    );
+}
+
+pub(crate) fn no_journal(problem: &Error) {
+    error!(%problem, "going on without a journal");
 }
 
 #[cfg(feature = "redis")]

@@ -189,17 +189,18 @@ pub(crate) async fn put(
             Err(trouble) => {
                 // Whatever stands there is older than these values: it must be gone before Redis is trusted again.
                 let _ = older.settle().await;
-                if cache.local_ttl(ttl, terms).is_none() {
+                let kept = |(key, _): &(Key, Shared)| cache.local_ttl(key, ttl, terms).is_some();
+                if !values.iter().all(kept) {
                     return Err(error(&trouble));
                 }
             }
         }
     }
-    let Some(life) = cache.local_ttl(ttl, terms) else {
-        return Ok(());
-    };
     let counters = Counters::default();
     for ((key, value), view) in values.iter().zip(views) {
+        let Some(life) = cache.local_ttl(key, ttl, terms) else {
+            continue;
+        };
         cache.flights.detach(key.as_str());
         let query = Query {
             cache,

@@ -1,9 +1,13 @@
-//! Redis as the flows see it: asked while the breaker is closed, and trusted once every remembered invalidation is replayed.
+//! Redis as the flows see it: asked while the breaker is closed, and believed of a key once every remembered invalidation that
+//! concerns it is replayed.
 
+mod deletions;
 mod leases;
 mod probes;
 mod refusals;
+mod replay;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +15,7 @@ use tokio::runtime::Handle;
 
 use crate::breaker::{Breaker, Gate};
 use crate::config::{CacheConfig, Durability};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::key::{self, Key};
 use crate::lease::Lease;
 use crate::near::Near;
@@ -24,14 +28,16 @@ pub(crate) use leases::Leave;
 use leases::Returning;
 use probes::Probe;
 use refusals::{Doing, Refusals};
+use replay::Replays;
 
 #[derive(Debug)]
 pub(crate) struct Remote {
     store: Store,
     breaker: Breaker,
-    journal: Journal,
-    /// One replay at a time.
-    replaying: tokio::sync::Mutex<()>,
+    journal: Arc<Journal>,
+    replays: Replays,
+    /// How long a call waits for a replay that may well succeed.
+    patience: Duration,
     /// Ended whenever this process starts or stops trusting Redis: what was kept in process before does not count after.
     near: Arc<Near>,
     durability: Durability,
@@ -44,11 +50,21 @@ pub(crate) struct Remote {
 
 impl Remote {
     pub(crate) fn open(config: &CacheConfig, near: Arc<Near>) -> Result<Self, Error> {
+        let journal = Journal::open(&config.key_prefix, config.journal.as_deref());
+        let journal = journal.map_err(|problem| no_journal(config, problem))?;
+        let journal = Arc::new(journal);
+        // A data set that may be older than what was invalidated.
+        let distrust = {
+            let journal = Arc::clone(&journal);
+            let root = [key::generation_name(&config.key_prefix)];
+            Box::new(move || journal.remember(&root))
+        };
         Ok(Self {
-            store: Store::open(config, Arc::clone(&near))?,
+            store: Store::open(config, Arc::clone(&near), distrust)?,
             breaker: Breaker::new(config.response_timeout),
-            journal: Journal::new(key::generation_name(&config.key_prefix)),
-            replaying: tokio::sync::Mutex::default(),
+            journal,
+            replays: Replays::default(),
+            patience: config.response_timeout,
             near,
             durability: config.durability,
             lease: config.lease,
@@ -71,19 +87,29 @@ impl Remote {
         self.store.now_ms()
     }
 
+    /// How many names are owed.
+    pub(crate) fn unconfirmed(&self) -> usize {
+        self.journal.count()
+    }
+
     pub(crate) fn facts(&self) -> ServerFacts {
         self.store.facts()
     }
 
-    /// Connects, replays what is pending, and tells how long a round trip takes.
+    /// Connects, has replayed what is pending, and tells how long a round trip takes.
     pub(crate) async fn ping(self: &Arc<Self>) -> Result<Duration, Trouble> {
-        self.ready().await?;
-        self.note(Doing::Reading, self.store.ping().await)
+        self.passes()?;
+        self.settled(|_| true).await;
+        let answer = self.note(Doing::Reading, self.store.ping().await);
+        self.settled(|_| true).await;
+        answer
     }
 
     pub(crate) async fn look_up(self: &Arc<Self>, key: &Key) -> Result<Read, Trouble> {
-        self.ready().await?;
-        self.note_of(key.as_str(), Doing::Reading, self.store.look_up(key).await)
+        self.ready(key).await?;
+        let read = self.store.look_up(key).await;
+        let read = self.note_of(key.as_str(), Doing::Reading, read)?;
+        self.still_believed(key).map(|()| read)
     }
 
     /// Creates the generations that were missing when the key was looked up.
@@ -93,7 +119,7 @@ impl Remote {
         seen: &mut SeenRemote,
         ttl: Duration,
     ) -> Result<(), Trouble> {
-        self.ready_to_write().await?;
+        self.ready_to_write(key).await?;
         let renewed = self.store.renew(key, seen, ttl).await;
         self.note_aside(key.as_str(), Doing::Writing, renewed)
     }
@@ -107,7 +133,7 @@ impl Remote {
         bytes: &[u8],
         ttl: Duration,
     ) -> Result<Filled, Trouble> {
-        self.ready().await?;
+        self.ready(key).await?;
         let filled = self
             .store
             .fill(lease.entry(), lease.token(), bytes, ttl)
@@ -135,7 +161,12 @@ impl Remote {
 
     /// Stores entries whatever was there; answers whether all could be.
     pub(crate) async fn put(self: &Arc<Self>, puts: &[Put<'_>]) -> Result<bool, Trouble> {
-        self.ready().await?;
+        self.passes()?;
+        let covered = |journal: &Journal| puts.iter().any(|put| journal.covers(put.key));
+        self.settled(covered).await;
+        for put in puts {
+            self.still_believed(put.key)?;
+        }
         let mut forgotten = Forgotten {
             near: &self.near,
             groups: puts.iter().flat_map(|put| put.key.groups()).collect(),
@@ -147,101 +178,40 @@ impl Remote {
         Ok(stored.iter().all(|stored| *stored != Stored::Not))
     }
 
+    /// What is not believed reads as absent.
     pub(crate) async fn look_up_many(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Read>, Trouble> {
-        self.ready().await?;
-        self.note(Doing::Reading, self.store.look_up_many(keys).await)
-    }
-
-    /// Deletes entries; answers how many there were. Remembered where Redis does not confirm it.
-    pub(crate) async fn remove(self: &Arc<Self>, entries: &[&str]) -> Result<u64, Trouble> {
-        let asked = async {
-            self.ready().await?;
-            self.note(Doing::Deleting, self.store.remove(entries).await)
+        self.passes()?;
+        let covered = |journal: &Journal| keys.iter().any(|key| journal.covers(key));
+        self.settled(covered).await;
+        let reads = self.note(Doing::Reading, self.store.look_up_many(keys).await)?;
+        let believed = |(read, key)| match self.still_believed(key) {
+            Ok(()) => read,
+            Err(_) => Read::nothing(key),
         };
-        asked.await.inspect_err(|_| {
-            let names = entries.iter().flat_map(|entry| entry_names(entry));
-            self.journal.remember(&names.collect::<Vec<_>>());
-        })
+        Ok(reads.into_iter().zip(keys).map(believed).collect())
     }
 
-    /// Deletes names; answers how many replicas have confirmed it, where that was asked for.
-    /// Remembered where Redis does not confirm it.
-    pub(crate) async fn unlink(self: &Arc<Self>, names: &[String]) -> Result<Option<u32>, Trouble> {
-        let asked = async {
-            self.ready().await?;
-            let told = match self.durability {
-                Durability::Server => self.store.unlink(names).await.map(|()| None),
-                Durability::Replicas(wanted) => {
-                    let told = self.store.unlink_on_replicas(names, wanted).await;
-                    told.inspect(|confirmed| self.note_replicas(*confirmed, wanted))
-                        .map(Some)
-                }
-            };
-            self.note(Doing::Deleting, told)
-        };
-        asked.await.inspect_err(|_| self.journal.remember(names))
+    /// Whether a value of this key may be kept in process in the stead of one in Redis, although that is in use.
+    pub(crate) fn stands_in(&self, key: &Key) -> bool {
+        self.journal.covers_what_is_kept(key)
     }
 
-    pub(crate) async fn clear(self: &Arc<Self>, pattern: &str) -> Result<u64, Trouble> {
-        self.ready().await?;
-        self.note(Doing::Clearing, self.store.clear(pattern).await)
+    /// Passes while the breaker is closed, and nothing is owed that concerns this key.
+    async fn ready(self: &Arc<Self>, key: &Key) -> Result<(), Trouble> {
+        self.passes()?;
+        self.believed(key).await
     }
 
-    /// Remembers names to be deleted, and has it done in the background where there is a runtime.
-    /// For those who cannot wait: a cancelled or panicking function.
-    pub(crate) fn unlink_later(self: &Arc<Self>, names: &[String]) {
-        self.journal.remember(names);
-        let remote = Arc::clone(self);
-        spawn(async move {
-            let _ = remote.ready().await;
-        });
-    }
-
-    /// Replays what is pending, if Redis can be reached, and drops the connections.
-    pub(crate) async fn close(self: &Arc<Self>) {
-        let _ = self.ready().await;
-        self.store.disconnect();
-    }
-
-    /// Passes while the breaker is closed and nothing is pending; replays first where something is.
-    async fn ready(self: &Arc<Self>) -> Result<(), Trouble> {
+    /// Passes while the breaker is closed.
+    fn passes(self: &Arc<Self>) -> Result<(), Trouble> {
         match self.breaker.gate() {
-            Gate::Pass => {}
-            Gate::Blocked => return Err(Trouble::Open),
+            Gate::Pass => Ok(()),
+            Gate::Blocked => Err(Trouble::Open),
             Gate::Probe => {
                 spawn(Probe::new(self).run());
-                return Err(Trouble::Open);
+                Err(Trouble::Open)
             }
         }
-        if self.journal.is_pending() {
-            self.note(Doing::Deleting, self.replay_while_closed().await)?;
-        }
-        Ok(())
-    }
-
-    async fn replay(&self) -> Result<usize, Trouble> {
-        let _replaying = self.replaying.lock().await;
-        self.replay_alone().await
-    }
-
-    /// For those who find something pending: not again where the attempt that they waited for has opened the breaker.
-    async fn replay_while_closed(&self) -> Result<usize, Trouble> {
-        let _replaying = self.replaying.lock().await;
-        match self.breaker.is_closed() {
-            true => self.replay_alone().await,
-            false => Err(Trouble::Open),
-        }
-    }
-
-    async fn replay_alone(&self) -> Result<usize, Trouble> {
-        let mut replayed = 0;
-        while self.journal.is_pending() {
-            let names = self.journal.names();
-            self.store.unlink(&names).await?;
-            self.journal.settle(&names);
-            replayed += names.len();
-        }
-        Ok(replayed)
     }
 }
 
@@ -267,6 +237,15 @@ impl Drop for Forgotten<'_> {
 /// What is deleted to invalidate one entry.
 pub(crate) fn entry_names(entry: &str) -> [String; 2] {
     [key::lease_name(entry), entry.to_owned()]
+}
+
+fn no_journal(config: &CacheConfig, problem: std::io::Error) -> Error {
+    let path = config.journal.as_deref().unwrap_or(Path::new(""));
+    let context = format!(
+        "`journal` cannot be used: {} cannot be opened for writing; name a file in a directory that this process may write to",
+        path.display()
+    );
+    Error::new(ErrorKind::Config, context).caused_by(problem)
 }
 
 /// A token for a lease or a stamp.

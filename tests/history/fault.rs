@@ -24,9 +24,11 @@ pub enum Fault {
     Partition,
     /// One process loses its connection, and gets no other for a while.
     Cut,
+    /// The server is restarted from what it has saved a while before.
+    RollBack,
 }
 
-pub const FAULTS: [Fault; 10] = [
+pub const FAULTS: [Fault; 11] = [
     Fault::Kill,
     Fault::EvictAny,
     Fault::EvictOldest,
@@ -37,6 +39,7 @@ pub const FAULTS: [Fault; 10] = [
     Fault::StopTheServer,
     Fault::Partition,
     Fault::Cut,
+    Fault::RollBack,
 ];
 
 /// Where faults are injected.
@@ -87,6 +90,11 @@ impl Scene<'_> {
             }
             Fault::Partition => self.network(Network::BlackHole, long, dice),
             Fault::Cut => self.network(Network::Refuse, long, dice),
+            Fault::RollBack => {
+                server.cli(&["SAVE"]);
+                sleep(long);
+                server.restart();
+            }
         }
         self.note(&format!("{fault:?} has ended"));
     }

@@ -4,7 +4,7 @@ mod pump;
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -110,6 +110,7 @@ struct Counts {
     switched: AtomicU64,
     accepted: AtomicU64,
     open: AtomicU64,
+    upstream: AtomicU16,
 }
 
 impl Proxy {
@@ -123,9 +124,9 @@ impl Proxy {
             trap: Mutex::default(),
         });
         let counts = Arc::<Counts>::default();
+        counts.upstream.store(upstream, Ordering::Relaxed);
         let accepting = accept_all(
             listener,
-            upstream,
             faults,
             Arc::downgrade(&switch),
             Arc::clone(&counts),
@@ -157,6 +158,11 @@ impl Proxy {
         self.switch.fault.borrow().0
     }
 
+    /// Leads new connections to the server at another port.
+    pub fn lead_to(&self, upstream: u16) {
+        self.counts.upstream.store(upstream, Ordering::Relaxed);
+    }
+
     /// How many connections it has accepted so far.
     pub fn accepted(&self) -> u64 {
         self.counts.accepted.load(Ordering::Relaxed)
@@ -183,7 +189,6 @@ impl Proxy {
 
 async fn accept_all(
     listener: std::net::TcpListener,
-    upstream: u16,
     mut faults: watch::Receiver<(Fault, u64)>,
     switch: Weak<Switch>,
     counts: Arc<Counts>,
@@ -209,6 +214,7 @@ async fn accept_all(
                 let client = client?;
                 counts.accepted.fetch_add(1, Ordering::Relaxed);
                 let open = Open::new(&counts);
+                let upstream = counts.upstream.load(Ordering::Relaxed);
                 let (faults, switch) = (faults.clone(), Weak::clone(&switch));
                 tokio::spawn(async move {
                     let _ = connection(client, upstream, faults, switch).await;

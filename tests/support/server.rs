@@ -87,7 +87,7 @@ impl RedisServer {
         }
     }
 
-    /// Kills it if it runs, and starts another on the same port, with what was saved.
+    /// Kills it if it runs, and starts another on the same port: an empty one, or with what a `SAVE` has written.
     pub fn restart(&self) {
         self.restart_with(&[]);
     }

@@ -101,7 +101,7 @@ impl Call {
 
     /// Keeps a value in process, where that is the tier in use.
     fn keep(&self, seat: &Seat, seen: &Seen, loaded: &Loaded<'_>) {
-        let Some(life) = self.cache.local_ttl(loaded.ttl, self.terms) else {
+        let Some(life) = self.cache.local_ttl(&self.key, loaded.ttl, self.terms) else {
             return;
         };
         let (query, origin) = (self.query(), self.key.origin());

@@ -1,8 +1,9 @@
 //! A cache set up by code: one setter for each setting.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{CacheConfig, Durability, refused};
+use super::{CacheConfig, Durability, OnRestart, refused};
 use crate::error::{Error, ErrorKind};
 use crate::location::{DEFAULT_PORT, RedisUrl, Secret};
 use crate::secret::HashKey;
@@ -126,6 +127,24 @@ impl CacheBuilder {
     /// entries ends. With [`Durability::Replicas`] an invalidation waits, at most for the response timeout, until so many have it.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.config.durability = durability;
+        self
+    }
+
+    /// What a Redis that was restarted or replaced means. Default: its data is not believed, because it may be older than what
+    /// was invalidated; all of it is invalidated once, by the first process that connects.
+    pub fn on_restart(mut self, on_restart: OnRestart) -> Self {
+        self.config.on_restart = on_restart;
+        self
+    }
+
+    /// A file in which invalidations survive this process until Redis has confirmed them: the next process that opens it
+    /// replays them before it believes Redis. Default: none, they are remembered in memory.
+    ///
+    /// One process a file; a second one says so in its log and goes on without. A file that cannot be used is reported when the
+    /// cache is opened. What was invalidated is written before the invalidating call returns, and is not synchronised to the
+    /// disk: it survives the process and not the machine. Without Redis it is not opened.
+    pub fn journal(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config.journal = Some(path.into());
         self
     }
 

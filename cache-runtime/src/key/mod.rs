@@ -22,6 +22,7 @@ pub(crate) const MAX_DEPTH: usize = 16;
 const GENERATION: &str = "gen@";
 const LEASE: &str = "lease@";
 const TAG: &str = "tag@";
+const MARKER: &str = "run@";
 
 /// A longer tag is kept as its hash.
 const LONGEST_TAG: usize = 256;
@@ -328,7 +329,7 @@ pub(crate) fn tag_by_hand(root: &str, name: &str) -> Result<String, Error> {
 fn check_reserved(name: &str) -> Result<(), Error> {
     if is_reserved(name) {
         let problem = format!(
-            "`{name}` begins with `{GENERATION}`, `{LEASE}` or `{TAG}`, which are the cache's own; choose another name"
+            "`{name}` begins with `{GENERATION}`, `{LEASE}`, `{TAG}` or `{MARKER}`, which are the cache's own; choose another name"
         );
         return Err(Error::new(ErrorKind::Key, problem));
     }
@@ -337,7 +338,7 @@ fn check_reserved(name: &str) -> Result<(), Error> {
 
 /// Whether a name is one of ours rather than an entry's.
 pub(crate) fn is_reserved(name: &str) -> bool {
-    [GENERATION, LEASE, TAG]
+    [GENERATION, LEASE, TAG, MARKER]
         .into_iter()
         .any(|own| name.starts_with(own))
 }
@@ -347,19 +348,23 @@ pub(crate) fn generation_name(level: &str) -> String {
     format!("{GENERATION}{level}")
 }
 
+/// Where stands which servers have served the data of a cache, by their `run_id`s.
+#[cfg(feature = "redis")]
+pub(crate) fn marker_name(root: &str) -> String {
+    format!("{MARKER}{root}")
+}
+
 /// Redis' name of the lease of an entry: its hash tag puts it into the slot of the entry.
 pub(crate) fn lease_name(entry: &str) -> String {
     format!("{LEASE}{{{entry}}}")
 }
 
 /// The group whose generation has this name.
-#[cfg(any(test, feature = "redis"))]
 pub(crate) fn group_of_generation(name: &str) -> Option<&str> {
     name.strip_prefix(GENERATION)
 }
 
 /// The entry a lease is for.
-#[cfg(any(test, feature = "redis"))]
 pub(crate) fn entry_of_lease(lease: &str) -> Option<&str> {
     lease
         .strip_prefix(LEASE)?

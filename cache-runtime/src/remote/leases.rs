@@ -34,7 +34,7 @@ impl Remote {
         token: u64,
         overtaken: Option<u64>,
     ) -> Result<Leave, Trouble> {
-        self.ready_to_write().await?;
+        self.ready_to_write(key).await?;
         // One that we give back ourselves is the one that we saw, if we saw one at all.
         let replaceable = overtaken.or_else(|| self.returning.of(key.as_str()));
         // Ours from the moment it is asked for: who is cancelled before the answer gives it back all the same.

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Remote, spawn};
+use super::{Doing, Remote, spawn};
 use crate::breaker::Gate;
+use crate::key::Key;
 use crate::store::{Class, Trouble};
 
 /// The one background attempt to find Redis again. However it ends, the breaker is not left half open.
@@ -26,12 +27,18 @@ impl Probe {
             // Whoever refuses may have been replaced, and only a new connection leads to its successor.
             remote.store.disconnect();
         }
-        let replayed = async {
-            remote.store.ping().await?;
-            remote.replay().await
-        };
-        let replayed = match replayed.await {
+        if let Err(trouble) = remote.store.ping().await {
+            return remote.refusals.still_away(&trouble);
+        }
+        let replayed = match remote.replay().await {
             Ok(replayed) => replayed,
+            // It answers. What it does not delete is not believed, and all the rest is.
+            Err(trouble) if trouble.is_of_one_command() => {
+                remote.replays.failed();
+                let _ = remote.note::<()>(Doing::Deleting, Err(trouble));
+                remote.replay_soon();
+                0
+            }
             Err(trouble) => return remote.refusals.still_away(&trouble),
         };
         self.succeeded = true;
@@ -58,8 +65,8 @@ struct WriteProbe {
 impl Remote {
     /// Passes while Redis can be asked and lets itself be written to. What it refuses is not asked for again by every
     /// call: after a back-off one background attempt finds out, and nobody waits for it.
-    pub(super) async fn ready_to_write(self: &Arc<Self>) -> Result<(), Trouble> {
-        self.ready().await?;
+    pub(super) async fn ready_to_write(self: &Arc<Self>, key: &Key) -> Result<(), Trouble> {
+        self.ready(key).await?;
         match self.refusals.writing.gate() {
             Gate::Pass => return Ok(()),
             Gate::Blocked => {}

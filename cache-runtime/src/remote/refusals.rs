@@ -23,7 +23,7 @@ const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);
 pub(super) enum Doing {
     Reading,
     Writing,
-    /// Deleting what is remembered where it is refused, and owed before anything is trusted again.
+    /// Deleting what is owed where it is refused, so that nothing which it covers is believed.
     Deleting,
     /// Deleting by a pattern, which is not remembered: who asked for it is told.
     Clearing,
@@ -35,8 +35,8 @@ pub(super) struct Refusals {
     /// Whether writes are sent.
     pub(super) writing: Breaker,
     state: Mutex<State>,
-    /// Whether an entry is refused, readable without the lock.
-    any_entry: AtomicBool,
+    /// Whether an entry or an invalidation is refused, readable without the lock.
+    anything: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +48,8 @@ struct State {
     /// An entry that is refused while others are answered.
     unread: Option<RefusedEntry>,
     unwritten: Option<RefusedEntry>,
+    /// Why an invalidation is not done, and whether that was said.
+    undeleted: Option<(Refusal, bool)>,
     /// When each was last said: at most one line for each pair.
     said: HashMap<(What, Option<Class>), Instant>,
 }
@@ -59,6 +61,7 @@ enum What {
     Writes,
     OneRead,
     OneWrite,
+    Deletions,
     Confirmations,
 }
 
@@ -114,11 +117,13 @@ impl Remote {
             Err(trouble @ Trouble::Timeout) => self.opened(self.breaker.timed_out(), trouble),
             Err(trouble @ Trouble::Refused(refusal)) => {
                 match (refusal.class.scope(), doing) {
-                    // An invalidation that is owed is no more trusted to be done than one that never arrived.
-                    (Scope::Server, _)
-                    | (Scope::Command, Doing::Reading)
-                    | (_, Doing::Deleting) => {
+                    (Scope::Server, _) | (Scope::Command, Doing::Reading) => {
                         self.opened(self.breaker.open(), trouble);
+                    }
+                    // It is owed, and nothing is believed that it covers.
+                    (_, Doing::Deleting) => {
+                        self.breaker.answered();
+                        self.refusals.undeleted(refusal);
                     }
                     (Scope::Writes | Scope::Command, Doing::Writing) => {
                         self.breaker.answered();
@@ -132,7 +137,7 @@ impl Remote {
                 }
             }
             Err(trouble @ Trouble::NoRuntime) => self.refusals.no_runtime(trouble),
-            Err(Trouble::Open | Trouble::Withheld(_)) => {}
+            Err(Trouble::Open | Trouble::Withheld(_) | Trouble::Quarantined) => {}
         }
         answer
     }
@@ -154,10 +159,13 @@ impl Remote {
     /// What is wrong with Redis at present, in words.
     pub(crate) fn problem(&self) -> Option<String> {
         let state = self.refusals.state();
-        match (&state.away, &state.unwritable) {
-            (Some((trouble, _)), _) => Some(trouble.to_string()),
-            (None, Some((refusal, _))) => Some(format!("redis cannot be written to, {refusal}")),
-            (None, None) => None,
+        match (&state.away, &state.unwritable, &state.undeleted) {
+            (Some((trouble, _)), ..) => Some(trouble.to_string()),
+            (None, Some((refusal, _)), _) => Some(format!("redis cannot be written to, {refusal}")),
+            (None, None, Some((refusal, _))) => {
+                Some(format!("redis does not invalidate, {refusal}"))
+            }
+            (None, None, None) => None,
         }
     }
 }
@@ -167,7 +175,7 @@ impl Refusals {
         Self {
             writing: Breaker::new(Duration::ZERO),
             state: Mutex::default(),
-            any_entry: AtomicBool::new(false),
+            anything: AtomicBool::new(false),
         }
     }
 
@@ -237,6 +245,23 @@ impl Refusals {
         }
     }
 
+    /// An invalidation is refused, or still is.
+    fn undeleted(&self, refusal: &Refusal) {
+        let mut state = self.state();
+        let before = state.undeleted.as_ref();
+        if before.is_some_and(|(before, _)| before.class == refusal.class) {
+            return;
+        }
+        let said_before = before.is_some_and(|(_, said)| *said);
+        let says = state.may_say(What::Deletions, Some(refusal.class));
+        state.undeleted = Some((refusal.clone(), said_before || says));
+        // Relaxed: whoever misses it tells of the end of the refusal a call later.
+        self.anything.store(true, Ordering::Relaxed);
+        if says {
+            log::refused(What::Deletions.in_words(), refusal);
+        }
+    }
+
     /// Everything is written again.
     pub(super) fn writable(&self) {
         let mut state = self.state();
@@ -272,26 +297,36 @@ impl Refusals {
         }
         *state.entry(doing).1 = Some(RefusedEntry { class, entry, said });
         // Relaxed: whoever misses it tells of the end of the refusal a call later.
-        self.any_entry.store(true, Ordering::Relaxed);
+        self.anything.store(true, Ordering::Relaxed);
         if said {
             log::refused(what.in_words(), refusal);
         }
     }
 
     fn answered(&self, entry: Option<&str>, doing: Doing) {
-        if !self.any_entry.load(Ordering::Relaxed) {
+        if !self.anything.load(Ordering::Relaxed) {
             return;
         }
         let mut state = self.state();
-        let entry = entry.map(hash);
-        let (what, known) = state.entry(doing);
-        if let Some(ended) = known.take_if(|known| known.entry == entry)
-            && ended.said
-        {
-            log::accepted(what.in_words(), &Refusal::of(ended.class));
+        match doing {
+            Doing::Reading | Doing::Writing | Doing::Clearing => {
+                let entry = entry.map(hash);
+                let (what, known) = state.entry(doing);
+                if let Some(ended) = known.take_if(|known| known.entry == entry)
+                    && ended.said
+                {
+                    log::accepted(what.in_words(), &Refusal::of(ended.class));
+                }
+            }
+            Doing::Deleting => {
+                if let Some((refusal, true)) = state.undeleted.take() {
+                    log::accepted(What::Deletions.in_words(), &refusal);
+                }
+            }
         }
-        let any = state.unread.is_some() || state.unwritten.is_some();
-        self.any_entry.store(any, Ordering::Relaxed);
+        let entries = state.unread.is_some() || state.unwritten.is_some();
+        let any = entries || state.undeleted.is_some();
+        self.anything.store(any, Ordering::Relaxed);
     }
 
     fn no_runtime(&self, trouble: &Trouble) {
@@ -335,6 +370,7 @@ impl What {
             Self::Writes => "writing",
             Self::OneRead => "reading an entry",
             Self::OneWrite => "storing an entry",
+            Self::Deletions => "invalidating",
             Self::Confirmations => "confirming",
         }
     }
@@ -344,7 +380,11 @@ impl What {
 fn class_of(trouble: &Trouble) -> Option<Class> {
     match trouble {
         Trouble::Refused(refusal) | Trouble::Withheld(refusal) => Some(refusal.class),
-        Trouble::Unreachable(_) | Trouble::Timeout | Trouble::Open | Trouble::NoRuntime => None,
+        Trouble::Unreachable(_)
+        | Trouble::Timeout
+        | Trouble::Open
+        | Trouble::Quarantined
+        | Trouble::NoRuntime => None,
     }
 }
 
@@ -394,7 +434,7 @@ mod tests {
         refusals.answered(Some("one"), Doing::Writing);
 
         assert_eq!(known(), None);
-        assert!(!refusals.any_entry.load(Ordering::Relaxed));
+        assert!(!refusals.anything.load(Ordering::Relaxed));
     }
 
     #[test]

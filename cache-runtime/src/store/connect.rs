@@ -13,15 +13,16 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, Pipeline};
-use redis::{ProtocolVersion, PushInfo, RedisConnectionInfo, Value};
+use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo};
+use redis::{ProtocolVersion, PushInfo, RedisConnectionInfo};
 
-use super::ask::{trouble, turned_away};
+use super::ask::turned_away;
+use super::lineage::Lineage;
 use super::server_clock::ServerClock;
 pub(super) use super::slots::Purpose;
 use super::slots::Slots;
 use super::track::{Told, beat};
-use super::{Class, Refusal, ServerFacts, Trouble};
+use super::{ServerFacts, Trouble};
 use crate::clock::{self, Instant};
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
@@ -66,12 +67,17 @@ pub(super) struct Connector {
     response_timeout: Duration,
     slots: Slots,
     numbers: AtomicU64,
-    clock: ServerClock,
+    pub(super) clock: ServerClock,
+    pub(super) lineage: Lineage,
     facts: Mutex<ServerFacts>,
 }
 
 impl Connector {
-    pub(super) fn open(config: &CacheConfig, near: Arc<Near>) -> Result<Self, Error> {
+    pub(super) fn open(
+        config: &CacheConfig,
+        near: Arc<Near>,
+        lineage: Lineage,
+    ) -> Result<Self, Error> {
         let unusable = |source| {
             Error::new(ErrorKind::Config, "the address of Redis cannot be used").caused_by(source)
         };
@@ -111,6 +117,7 @@ impl Connector {
             slots: Slots::default(),
             numbers: AtomicU64::new(1),
             clock: ServerClock::new(),
+            lineage,
             facts: Mutex::default(),
         })
     }
@@ -259,53 +266,6 @@ impl Connector {
         }
     }
 
-    /// Asks for the server's time and version, and to be told of changes; answers why the last was refused.
-    /// A server that refuses to tell the others is a server all the same.
-    async fn greet(
-        &self,
-        connection: &mut MultiplexedConnection,
-        track: bool,
-    ) -> Result<Option<Trouble>, Trouble> {
-        let mut questions = Pipeline::new();
-        questions
-            .cmd("TIME")
-            .cmd("INFO")
-            .arg("server")
-            .ignore_errors();
-        if track {
-            questions
-                .cmd("CLIENT")
-                .arg("TRACKING")
-                .arg("ON")
-                .arg("NOLOOP");
-        }
-        let answers: Vec<Value> = questions
-            .query_async(connection)
-            .await
-            .map_err(|error| turned_away(&error))?;
-        let mut answers = answers.into_iter().map(Value::extract_error);
-        let time = match answers.next().transpose() {
-            Ok(time) => time.and_then(|time| redis::from_redis_value(time).ok()),
-            // A server that is not to be asked anything says so at once.
-            Err(refusal) => {
-                let trouble = trouble(&refusal);
-                if !trouble.is_of_one_command() {
-                    return Err(trouble);
-                }
-                None
-            }
-        };
-        self.clock.set(clock::now(), time);
-        let info = answers.next().and_then(Result::ok);
-        let info: Option<String> = info.and_then(|info| redis::from_redis_value(info).ok());
-        lock(&self.facts).version = info.as_deref().and_then(version);
-        Ok(match answers.next() {
-            Some(Ok(Value::Okay)) | None => None,
-            Some(Ok(_)) => Some(Trouble::Refused(Refusal::of(Class::NotRedis))),
-            Some(Err(refusal)) => Some(trouble(&refusal)),
-        })
-    }
-
     /// Forgets a connection that is no good; the next request makes another.
     pub(super) fn discard(&self, link: &Link) {
         if let Some(teller) = link.teller() {
@@ -349,6 +309,16 @@ impl Connector {
     pub(super) fn facts(&self) -> ServerFacts {
         lock(&self.facts).clone()
     }
+
+    pub(super) fn learn(&self, version: Option<String>) {
+        lock(&self.facts).version = version;
+    }
+
+    /// Whether the runtime that we are in can ask at all.
+    pub(super) fn is_fit(&self) -> bool {
+        let slot = self.slots.here(Purpose::Reading);
+        slot.is_ok_and(|slot| !slot.unfit.load(Ordering::Relaxed))
+    }
 }
 
 /// What the future returns, or `None` where it panics: tokio's sockets do, in a runtime without its IO driver.
@@ -361,15 +331,6 @@ async fn unless_it_panics<F: Future>(future: F) -> Option<F::Output> {
         },
     )
     .await
-}
-
-fn version(info: &str) -> Option<String> {
-    let line = |name: &str| {
-        info.lines()
-            .find_map(|line| line.strip_prefix(name))
-            .map(|version| version.trim().to_owned())
-    };
-    line("valkey_version:").or_else(|| line("redis_version:"))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -7,6 +7,10 @@ mod connect;
 #[cfg(feature = "redis")]
 mod generations;
 #[cfg(feature = "redis")]
+mod greet;
+#[cfg(feature = "redis")]
+mod lineage;
+#[cfg(feature = "redis")]
 mod redis;
 #[cfg(not(feature = "redis"))]
 #[path = "none.rs"]
@@ -39,6 +43,21 @@ pub(crate) struct Read {
     /// Who tells when any of it changes.
     pub(crate) teller: Option<Arc<Teller>>,
 }
+
+impl Read {
+    /// What a read finds where there is nothing.
+    pub(crate) fn nothing(key: &Key) -> Self {
+        Self {
+            entry: None,
+            lease: None,
+            generations: key.groups().map(|_| None).collect(),
+            teller: None,
+        }
+    }
+}
+
+/// Called when a data set may be older than what was invalidated, before anything of it can be read.
+pub(crate) type Distrust = Box<dyn Fn() + Send + Sync>;
 
 /// The answer to a request for a lease.
 #[cfg_attr(
@@ -111,6 +130,8 @@ pub(crate) enum Trouble {
     Withheld(Refusal),
     /// The breaker is open: the store was not asked.
     Open,
+    /// An invalidation that concerns this key has not been confirmed: what the store says of it is not believed.
+    Quarantined,
     /// The call did not run inside a tokio runtime.
     NoRuntime,
 }
@@ -120,19 +141,22 @@ impl Trouble {
     pub(crate) fn changed_nothing(&self) -> bool {
         match self {
             Self::Refused(refusal) => refusal.class != Class::NotRedis,
-            Self::Withheld(_) | Self::Open | Self::NoRuntime => true,
+            Self::Withheld(_) | Self::Open | Self::Quarantined | Self::NoRuntime => true,
             Self::Unreachable(_) | Self::Timeout => false,
         }
     }
 
-    #[cfg(feature = "redis")]
     /// Whether only what was just asked is refused, as far as is known: something else may be answered.
-    fn is_of_one_command(&self) -> bool {
+    pub(crate) fn is_of_one_command(&self) -> bool {
         match self {
             Self::Refused(refusal) | Self::Withheld(refusal) => {
                 refusal.class.scope() != Scope::Server
             }
-            Self::Unreachable(_) | Self::Timeout | Self::Open | Self::NoRuntime => false,
+            Self::Unreachable(_)
+            | Self::Timeout
+            | Self::Open
+            | Self::Quarantined
+            | Self::NoRuntime => false,
         }
     }
 }
@@ -145,12 +169,22 @@ impl fmt::Display for Trouble {
             Self::Refused(refusal) => write!(f, "redis refuses, {refusal}"),
             Self::Withheld(refusal) => write!(f, "redis refused a moment ago, {refusal}"),
             Self::Open => f.write_str("redis is not asked until it answers again"),
+            Self::Quarantined => {
+                f.write_str("redis is not believed until it has confirmed an invalidation")
+            }
             Self::NoRuntime => f.write_str("redis needs a tokio runtime with its time driver"),
         }
     }
 }
 
 impl std::error::Error for Trouble {}
+
+impl Trouble {
+    /// Whether the store failed when it was asked, rather than not being asked.
+    pub(crate) fn is_failure(&self) -> bool {
+        !matches!(self, Self::Open | Self::Withheld(_) | Self::Quarantined)
+    }
+}
 
 /// What the server says about itself.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Acquired, Filled, Put, Read, ServerFacts, Stored, Trouble};
+use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble};
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -14,9 +14,13 @@ use crate::seen::SeenRemote;
 pub(crate) enum Store {}
 
 impl Store {
-    pub(crate) fn open(_config: &CacheConfig, _near: Arc<Near>) -> Result<Self, Error> {
+    pub(crate) fn open(_: &CacheConfig, _: Arc<Near>, _: Distrust) -> Result<Self, Error> {
         let problem = "an address of Redis is configured, but this build is without the feature `redis`; enable it";
         Err(Error::new(ErrorKind::Config, problem))
+    }
+
+    pub(crate) fn is_fit(&self) -> bool {
+        match *self {}
     }
 
     pub(crate) fn now_ms(&self) -> u64 {

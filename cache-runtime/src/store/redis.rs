@@ -10,8 +10,9 @@ use redis::{Pipeline, RedisResult, Value};
 use super::ask::trouble;
 use super::connect::{Connector, Purpose};
 use super::generations::{Lifetimes, lifetime_ms};
+use super::lineage::Lineage;
 use super::scripts::{ACQUIRE, EXTEND, FILL, PUT, RELEASE, TRY};
-use super::{Acquired, Filled, Put, Read, ServerFacts, Stored, Trouble};
+use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble};
 use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::Error;
@@ -31,13 +32,23 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn open(config: &CacheConfig, near: Arc<Near>) -> Result<Self, Error> {
+    pub(crate) fn open(
+        config: &CacheConfig,
+        near: Arc<Near>,
+        distrust: Distrust,
+    ) -> Result<Self, Error> {
+        let lineage = Lineage::open(config, Arc::clone(&near), distrust);
         Ok(Self {
-            connector: Connector::open(config, near)?,
+            connector: Connector::open(config, near, lineage)?,
             timeout: config.response_timeout,
             lifetimes: Lifetimes::default(),
             root: config.key_prefix.clone(),
         })
+    }
+
+    /// Whether the runtime that we are in can ask at all.
+    pub(crate) fn is_fit(&self) -> bool {
+        self.connector.is_fit()
     }
 
     /// Milliseconds since 1970 by the server's clock.

@@ -107,6 +107,35 @@ redis.call('DEL', KEYS[1])
     )
 });
 
+/// `KEYS`: the marker of a data set, the generation of the root. `ARGV`: the `run_id` of this server, that of the server which
+/// the caller saw before ("" for none).
+///
+/// Answers 0: this server was the last to serve this data set, and the other one has served it too, so there is nothing to do.
+/// 1: it was not, or has not, and the root had no generation. 2: the same, and its generation was deleted.
+/// A server that is full deletes and cannot write the marker; then it is done again.
+pub(super) const RENEW_ROOT: &str = r"
+local marker = redis.pcall('GET', KEYS[1])
+if type(marker) ~= 'string' then marker = '' end
+local served = {}
+local first
+for id in string.gmatch(marker, '%w+') do
+  first = first or id
+  served[id] = true
+end
+if first == ARGV[1] and (ARGV[2] == '' or served[ARGV[2]]) then return 0 end
+local deleted = redis.call('DEL', KEYS[2])
+local all = {ARGV[1]}
+local named = {[ARGV[1]] = true}
+for id in string.gmatch(ARGV[2] .. ' ' .. marker, '%w+') do
+  if not named[id] and #all < 16 then
+    named[id] = true
+    all[#all + 1] = id
+  end
+end
+redis.pcall('SET', KEYS[1], table.concat(all, ' '))
+return 1 + deleted
+";
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
