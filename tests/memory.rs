@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use cache_runtime::{Cache, Mode, cache_invalidate, cached, with_cache};
 use support::{Process, RedisServer, process, wait_until_async};
+use tokio::runtime::Handle;
 
 /// How long a stream runs in the short test.
 const SHORT: Duration = Duration::from_secs(2);
@@ -212,6 +213,11 @@ async fn play(stream: Stream, length: Duration, server: &str) {
         .collect();
     let shown = format!("{cache:?}");
     assert!(shown.contains("flights: 0"), "{shown}");
+    // The last leases are on their way back, in tasks that end with this process; what stays are those of the connection.
+    let start = Instant::now();
+    while Handle::current().metrics().num_alive_tasks() > 3 && start.elapsed() < SHORT {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let stats = cache.stats();
     assert!(
         stats.bytes <= stream.memory_limit(),
@@ -304,19 +310,27 @@ fn check_server(server: &RedisServer, stream: Stream) {
             if string.sub(name, 1, 6) == 'lease@' then kind = 3 end
             found[kind] = found[kind] + 1
             local left = redis.call('PTTL', name)
-            if left == -1 or left > 86400000 then found[4] = found[4] + 1 end
+            -- One name stays: by whom the data was served.
+            local stays = left == -1 and name ~= 'run@'
+            if stays or left > 86400000 then found[4] = found[4] + 1 end
           end
         until cursor == '0'
         return table.concat(found, ' ')";
-    let counted = server.cli(&["EVAL", script, "0"]);
-    println!(
-        "{stream:?}: entries, generations, leases, and those that stay longer than a day: {counted}"
-    );
-    let counted: Vec<u64> = counted
-        .split(' ')
-        .map(|count| count.parse().unwrap())
-        .collect();
+    let count = || -> Vec<u64> {
+        let counted = server.cli(&["EVAL", script, "0"]);
+        let counted = counted.split(' ');
+        counted.map(|count| count.parse().unwrap()).collect()
+    };
+    // The last ones may be on their way back, which takes far less than the ten seconds that a lease lives by itself.
+    let start = Instant::now();
+    while count()[2] > 0 && start.elapsed() < Duration::from_secs(2) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let counted = count();
     assert_eq!(counted[2], 0, "{stream:?}: a lease has outlived its load");
+    println!(
+        "{stream:?}: entries, generations, leases, and those that stay longer than a day: {counted:?}"
+    );
     assert_eq!(counted[3], 0, "{stream:?}: something stays for ever");
 }
 

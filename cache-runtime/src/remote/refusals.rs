@@ -120,14 +120,15 @@ impl Remote {
                     (Scope::Server, _) | (Scope::Command, Doing::Reading) => {
                         self.opened(self.breaker.open(), trouble);
                     }
+                    (Scope::Writes, Doing::Writing | Doing::Deleting)
+                    | (Scope::Command, Doing::Writing) => {
+                        self.breaker.answered();
+                        self.refusals.unwritable(refusal);
+                    }
                     // It is owed, and nothing is believed that it covers.
                     (_, Doing::Deleting) => {
                         self.breaker.answered();
                         self.refusals.undeleted(refusal);
-                    }
-                    (Scope::Writes | Scope::Command, Doing::Writing) => {
-                        self.breaker.answered();
-                        self.refusals.unwritable(refusal);
                     }
                     (_, Doing::Clearing) => self.breaker.answered(),
                     (_, Doing::Reading | Doing::Writing) => {

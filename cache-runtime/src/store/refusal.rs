@@ -63,7 +63,7 @@ impl Refusal {
 
     /// An error of the server's: its first word, and the rest.
     #[cfg_attr(
-        not(feature = "redis"),
+        not(any(feature = "redis", test)),
         expect(dead_code, reason = "only a store that exists answers")
     )]
     pub(crate) fn said(code: &str, text: &str) -> Self {
@@ -214,10 +214,10 @@ impl Class {
                 "the user or the password is wrong; correct `REDIS_USERNAME` and `REDIS_PASSWORD`, or those in the URL"
             }
             Self::ForbiddenCommand => {
-                "the user may not run a command; give it `+mget +get +set +del +unlink +exists +getrange +pttl +pexpire +evalsha +script|load +scan +wait +ping +info +time +client|tracking`"
+                "the user may not run a command; give it `+mget +get +set +del +unlink +exists +getrange +pttl +pexpire +eval +evalsha +script|load +scan +wait +ping +info +time +client|tracking`"
             }
             Self::ForbiddenKey => {
-                "the user may not use a key; give it the patterns `~P:* ~gen@P* ~gen@tag@P* ~lease@{*`, where P is the key prefix, or `~*` if there is none"
+                "the user may not use a key; give it the patterns `~P:* ~gen@P* ~gen@tag@P* ~lease@{* ~run@P`, where P is the key prefix, or `~*` if there is none"
             }
             Self::UnknownCommand => {
                 "it is too old, or a command is renamed or blocked; the cache needs Redis 6.2 or later with `EVALSHA`, `SCRIPT LOAD`, `UNLINK` and `MGET`"
