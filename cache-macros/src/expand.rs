@@ -74,6 +74,8 @@ fn links(policy: &Policy) -> TokenStream {
         Ttl::Computed(_) => None,
     });
     let ttl = ttl.map(|ttl| quote!(.ttl_ms(#ttl)));
+    let version = policy.version.map(Literal::u32_unsuffixed);
+    let version = version.map(|version| quote!(.version(#version)));
     let near = (policy.near == Some(false)).then(|| quote!(.near(false)));
     let near_ttl = policy.near_ttl.map(ms);
     let near_ttl = near_ttl.map(|ttl| quote!(.near_ttl_ms(#ttl)));
@@ -93,7 +95,7 @@ fn links(policy: &Policy) -> TokenStream {
     let max_loads = policy.max_loads.map(Literal::usize_unsuffixed);
     let max_loads = max_loads.map(|loads| quote!(.max_loads(#loads)));
     quote!(
-        #(#prefix)* #(#ttl)* #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
+        #(#prefix)* #(#ttl)* #version #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
     )
 }
 

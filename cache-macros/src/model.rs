@@ -27,6 +27,7 @@ pub(crate) struct CachedFn {
 pub(crate) struct Policy {
     pub(crate) prefix: Option<String>,
     pub(crate) ttl: Slot<Ttl>,
+    pub(crate) version: Option<u32>,
     pub(crate) near: Option<bool>,
     pub(crate) near_ttl: Option<Duration>,
     pub(crate) coalesce: Option<Coalesce>,
@@ -116,6 +117,7 @@ impl CachedFn {
         let policy = Policy {
             prefix: args.prefix.map(|prefix| prefix.value.0),
             ttl: args.ttl,
+            version: args.version.map(|version| version.value),
             near: args.near.map(|near| near.value),
             near_ttl: args.near_ttl.map(|near_ttl| near_ttl.value),
             coalesce: args.coalesce.map(|coalesce| coalesce.value),

@@ -296,20 +296,35 @@ pub(crate) fn flag(input: ParseStream<'_>, name: &Ident) -> Result<bool> {
 
 /// How many bodies of a function run at once.
 pub(crate) fn max_loads(input: ParseStream<'_>) -> Result<usize> {
-    let value = bare(input.parse()?);
-    let number = match &value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(number),
-            ..
-        }) => number.base10_parse::<u32>().ok(),
-        _ => None,
-    };
+    let (number, value) = number(input)?;
     let message = match number {
         Some(0) => "`max_loads = 0` would never run the body; give at least 1, or remove it",
         Some(loads) => return Ok(loads as usize),
         None => "`max_loads` takes a whole number; write `max_loads = 8`",
     };
     Err(Error::new_spanned(value, message))
+}
+
+/// Which meaning the values of a function have.
+pub(crate) fn version(input: ParseStream<'_>) -> Result<u32> {
+    let (number, value) = number(input)?;
+    number.ok_or_else(|| {
+        let message = "`version` takes a whole number below 2^32; write `version = 2`";
+        Error::new_spanned(value, message)
+    })
+}
+
+/// The whole number that is written out, and what was written.
+fn number(input: ParseStream<'_>) -> Result<(Option<u32>, Expr)> {
+    let value = bare(input.parse()?);
+    let number = match &value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Int(number),
+            ..
+        }) => number.base10_parse().ok(),
+        _ => None,
+    };
+    Ok((number, value))
 }
 
 // --- literals -------------------------------------------------------------------------------

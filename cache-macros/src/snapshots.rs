@@ -55,7 +55,7 @@ fn every_option_is_one_link_of_a_chain() {
     check(
         "all_options",
         cached(
-            r#"ttl = "1h 30m", prefix = "user:meta", skip(db), crate = crate::cache"#,
+            r#"ttl = "1h 30m", prefix = "user:meta", version = 2, skip(db), crate = crate::cache"#,
             item,
         ),
     );

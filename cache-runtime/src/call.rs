@@ -99,7 +99,7 @@ impl Call {
 
     async fn take_turn(&self) -> Turn {
         let flights = &self.cache.flights;
-        let type_id = (self.kind.type_id)();
+        let identity = self.kind.identity();
         let (mut failures, mut changes) = (0, 0);
         let mut failed = false;
         while failures < MAX_FAILED_FLIGHTS {
@@ -116,8 +116,8 @@ impl Call {
                 return self.aged(aged);
             }
             let joined = match self.goes_alone(&seen) {
-                true => Joined::Lead(flights.lead(&self.key, type_id)),
-                false => flights.join(&self.key, type_id, &seen, began, self.oldest(&seen)),
+                true => Joined::Lead(flights.lead(&self.key, identity)),
+                false => flights.join(&self.key, identity, &seen, began, self.oldest(&seen)),
             };
             let seat = match joined {
                 Joined::Lead(seat) => seat,

@@ -55,7 +55,7 @@ pub(crate) struct Query<'a> {
 /// The value in the in-process tier.
 pub(crate) fn near(cache: &Inner, key: &str, asker: Asker, kind: Kind) -> Option<Shared> {
     let entry = cache.near.get(key, asker)?;
-    (entry.type_id == (kind.type_id)()).then_some(entry.value)
+    (entry.identity == kind.identity()).then_some(entry.value)
 }
 
 impl Query<'_> {
@@ -148,7 +148,7 @@ impl Query<'_> {
             true => Age::Early,
             false => Age::Expired(since),
         };
-        let value = (entry.type_id == (self.kind.type_id)()).then_some(entry.value)?;
+        let value = (entry.identity == self.kind.identity()).then_some(entry.value)?;
         Some(Aged { value, age })
     }
 
@@ -286,7 +286,7 @@ impl Query<'_> {
         let now = clock::now();
         Entry {
             value: Arc::clone(value),
-            type_id: (self.kind.type_id)(),
+            identity: self.kind.identity(),
             origin,
             tagging: self.terms.tagging,
             epoch: view.epoch,

@@ -9,7 +9,6 @@
 mod follower;
 mod seat;
 
-use std::any::TypeId;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +23,7 @@ use crate::key::Key;
 use crate::key::pattern::Pattern;
 use crate::near::same_origin;
 use crate::seen::Seen;
-use crate::value::Shared;
+use crate::value::{Identity, Shared};
 pub(crate) use follower::{Follower, Landing};
 pub(crate) use seat::{Cabin, Seat};
 
@@ -47,7 +46,7 @@ pub(crate) struct Flights {
 #[derive(Debug)]
 struct Flight {
     key: Arc<str>,
-    type_id: TypeId,
+    identity: Identity,
     origin: u64,
     state: Mutex<State>,
     changed: Notify,
@@ -83,7 +82,7 @@ enum Phase {
 pub(crate) enum Joined {
     Lead(Seat),
     Follow(Follower),
-    /// A flight for this key carries another type or another function's value.
+    /// A flight for this key carries another type, version or function's value.
     Apart,
 }
 
@@ -105,7 +104,7 @@ impl Flights {
     pub(crate) fn join(
         self: &Arc<Self>,
         key: &Key,
-        type_id: TypeId,
+        identity: Identity,
         seen: &Seen,
         began: Ticket,
         oldest: Option<Duration>,
@@ -113,20 +112,20 @@ impl Flights {
         let mut shard = self.shard(key.as_str());
         match shard.entry(key.shared()) {
             Slot::Vacant(slot) => {
-                let flight = Flight::new(key, type_id);
+                let flight = Flight::new(key, identity);
                 slot.insert(Arc::clone(&flight));
                 Joined::Lead(Seat::new(self, flight))
             }
             Slot::Occupied(mut slot) => {
                 let flight = slot.get();
-                if flight.type_id != type_id || !same_origin(flight.origin, key.origin()) {
+                if flight.identity != identity || !same_origin(flight.origin, key.origin()) {
                     return Joined::Apart;
                 }
                 if flight.admit(seen, began, oldest) {
                     return Joined::Follow(Follower::new(self, flight));
                 }
                 // The flight in the table is too old for us: it goes on for its followers, we are the one to join now.
-                let flight = Flight::new(key, type_id);
+                let flight = Flight::new(key, identity);
                 slot.insert(Arc::clone(&flight));
                 Joined::Lead(Seat::new(self, flight))
             }
@@ -134,8 +133,8 @@ impl Flights {
     }
 
     /// Leads a flight of one's own, whatever others do.
-    pub(crate) fn lead(self: &Arc<Self>, key: &Key, type_id: TypeId) -> Seat {
-        let flight = Flight::new(key, type_id);
+    pub(crate) fn lead(self: &Arc<Self>, key: &Key, identity: Identity) -> Seat {
+        let flight = Flight::new(key, identity);
         let mut shard = self.shard(key.as_str());
         shard.insert(key.shared(), Arc::clone(&flight));
         Seat::new(self, flight)
@@ -168,10 +167,10 @@ impl Flights {
 }
 
 impl Flight {
-    fn new(key: &Key, type_id: TypeId) -> Arc<Self> {
+    fn new(key: &Key, identity: Identity) -> Arc<Self> {
         Arc::new(Self {
             key: key.shared(),
-            type_id,
+            identity,
             origin: key.origin(),
             state: Mutex::new(State {
                 phase: Phase::Led,

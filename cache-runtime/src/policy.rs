@@ -12,6 +12,8 @@ pub struct Policy {
     pub(crate) prefix: Option<&'static str>,
     /// How long an entry lives. None: the cache's default.
     pub(crate) ttl: Option<Duration>,
+    /// Which meaning the values have; the same entry with another one is a miss.
+    pub(crate) version: u32,
     /// How many bodies may run at once. None: any number.
     pub(crate) max_loads: Option<usize>,
     /// Whether values may be loaded anew before they expire.
@@ -129,6 +131,7 @@ impl Policy {
     pub const DEFAULT: Self = Self {
         prefix: None,
         ttl: None,
+        version: 0,
         max_loads: None,
         early: false,
         terms: Terms {
@@ -152,6 +155,13 @@ impl Policy {
     #[must_use]
     pub const fn ttl_ms(mut self, ttl: u64) -> Self {
         self.ttl = Some(Duration::from_millis(ttl));
+        self
+    }
+
+    /// Sets the version.
+    #[must_use]
+    pub const fn version(mut self, version: u32) -> Self {
+        self.version = version;
         self
     }
 

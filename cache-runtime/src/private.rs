@@ -89,7 +89,7 @@ where
         return uncached();
     }
     let bound = cache.bound(site);
-    let kind = Kind::of::<O::Value>();
+    let kind = Kind::of::<O::Value>().in_version(site.policy().version);
     let terms = cache.terms(site.policy());
     let mut text = TEXT.take();
     text.clear();

@@ -4,7 +4,7 @@ async fn get_user(db: &Db, id: u64, locale: &str) -> Result<User, DbError> {
         static __SITE: __private::CallSite = __private::CallSite::new(
             "get_user",
             ::core::module_path!(),
-            __private::Policy::DEFAULT.prefix("user:meta").ttl_ms(5400000),
+            __private::Policy::DEFAULT.prefix("user:meta").ttl_ms(5400000).version(2),
         );
         let outcome = (&__private::Returns::<Result<User, DbError>>::HERE).outcome();
         match __private::begin(

@@ -28,7 +28,7 @@ pub(super) enum Mismatch {
     Key,
     /// Another function that has the same name and prefix.
     Origin,
-    /// Another version of the type.
+    /// Another type, or another version.
     Type,
     /// Invalidated.
     Generation,
@@ -47,8 +47,7 @@ pub(super) fn judge<'a>(query: Query<'_>, read: &'a Read) -> Result<Option<Judge
     let Some(Ok(envelope)) = read.entry.as_deref().map(envelope::read) else {
         return Ok(None);
     };
-    let fingerprint = (query.kind.facts)().shape.fingerprint;
-    if envelope.header.fingerprint != fingerprint {
+    if envelope.header.fingerprint != query.kind.fingerprint() {
         return Err(Mismatch::Type);
     }
     judge_of_any_type(

@@ -38,7 +38,7 @@ impl Parcel<'_> {
             stamp: remote::new_token(),
             key_hash: envelope::key_hash(self.key.as_str()),
             origin: self.key.origin(),
-            fingerprint: facts.shape.fingerprint,
+            fingerprint: self.kind.fingerprint(),
             expires_at_ms: now_ms.saturating_add(clock::millis(self.ttl)),
             load_ms: u32::try_from(clock::millis(self.took)).unwrap_or(u32::MAX),
             levels: u8::try_from(self.key.level_count()).unwrap_or(u8::MAX),

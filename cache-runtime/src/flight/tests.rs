@@ -1,4 +1,3 @@
-use std::any::TypeId;
 use std::sync::Arc;
 
 use super::{Cabin, Flights, Follower, Joined, Landing, Seat, Ticket};
@@ -6,7 +5,7 @@ use crate::key::{Key, Levels};
 use crate::lease::Permit;
 use crate::near::Near;
 use crate::seen::{Seen, SeenRemote};
-use crate::value::Shared;
+use crate::value::{Kind, Shared};
 
 struct Airport {
     flights: Arc<Flights>,
@@ -49,7 +48,7 @@ impl Airport {
 
     fn join(&self, seen: &Seen, began: Ticket) -> Joined {
         self.flights
-            .join(&self.key, TypeId::of::<u64>(), seen, began, None)
+            .join(&self.key, Kind::of::<u64>().identity(), seen, began, None)
     }
 
     #[track_caller]
@@ -273,14 +272,14 @@ fn a_value_of_another_type_or_function_is_not_shared() {
 
     let other_type = airport.flights.join(
         &airport.key,
-        TypeId::of::<String>(),
+        Kind::of::<String>().identity(),
         &airport.local(),
         began,
         None,
     );
     let other_function = airport.flights.join(
         &stranger,
-        TypeId::of::<u64>(),
+        Kind::of::<u64>().identity(),
         &airport.local(),
         began,
         None,

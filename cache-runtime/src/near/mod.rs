@@ -16,7 +16,6 @@ mod tier;
 #[path = "none.rs"]
 mod tier;
 
-use std::any::TypeId;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::Poll;
@@ -25,7 +24,7 @@ use std::time::Duration;
 use crate::clock::{self, Instant};
 use crate::key::Key;
 use crate::key::pattern::Pattern;
-use crate::value::Shared;
+use crate::value::{Identity, Shared};
 use coherence::{Mark, Marks, Teller, Wakes};
 pub(crate) use epoch::{Epoch, Epochs, Places};
 use tier::Tier;
@@ -38,7 +37,7 @@ use tier::Tier;
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) value: Shared,
-    pub(crate) type_id: TypeId,
+    pub(crate) identity: Identity,
     /// See `Key::origin`.
     pub(crate) origin: u64,
     /// See `Terms::tagging`.

@@ -1,9 +1,9 @@
-use std::any::TypeId;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::*;
 use crate::key::Levels;
+use crate::value::Kind;
 
 const TEXT: &str = "video:get_video:42";
 
@@ -22,7 +22,7 @@ fn entry(view: View, version: u64, source: Source) -> Entry {
     let expires = clock::after(clock::now(), Duration::from_secs(60));
     Entry {
         value: Arc::new(version),
-        type_id: TypeId::of::<u64>(),
+        identity: Kind::of::<u64>().identity(),
         origin: 1,
         tagging: 0,
         epoch: view.epoch,

@@ -10,7 +10,7 @@
 //! | 8..16 | stamp |
 //! | 16..24 | hash of the key |
 //! | 24..32 | origin |
-//! | 32..40 | fingerprint of the type |
+//! | 32..40 | fingerprint of the type and its version |
 //! | 40..48 | expiry, unix ms on the server's clock |
 //! | 48..52 | duration of the load, ms |
 //! | 52, 53 | how many levels, how many tags |

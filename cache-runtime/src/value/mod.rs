@@ -36,10 +36,19 @@ pub trait Value: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {}
 #[diagnostic::do_not_recommend]
 impl<T: Clone + Serialize + DeserializeOwned + Send + Sync + 'static> Value for T {}
 
+/// What two values share of which one may be returned for the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) type_id: TypeId,
+    pub(crate) version: u32,
+}
+
 /// A type of cached values, for code that is compiled once for all of them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
-    pub(crate) type_id: fn() -> TypeId,
+    type_id: fn() -> TypeId,
+    /// Which meaning its values have: `version` of the function, 0 without it and by hand.
+    version: u32,
     pub(crate) facts: fn() -> &'static Facts,
     pub(crate) decode: fn(Codec, &[u8]) -> Result<Shared, CodecError>,
     pub(crate) encode: fn(Codec, &Shared, &Facts, &mut Vec<u8>) -> Result<(), CodecError>,
@@ -50,11 +59,32 @@ impl Kind {
     pub(crate) const fn of<T: Value>() -> Self {
         Self {
             type_id: TypeId::of::<T>,
+            version: 0,
             facts: Facts::of::<T>,
             decode: decode::<T>,
             encode: encode::<T>,
             weigh: weigh::<T>,
         }
+    }
+
+    /// The same type, with another meaning.
+    pub(crate) const fn in_version(self, version: u32) -> Self {
+        Self { version, ..self }
+    }
+
+    pub(crate) fn identity(self) -> Identity {
+        Identity {
+            type_id: (self.type_id)(),
+            version: self.version,
+        }
+    }
+
+    /// What stands for the type and its version in an envelope.
+    pub(crate) fn fingerprint(self) -> u64 {
+        // An odd number, so that no two versions of one type have the same fingerprint; that of the first is the shape's own.
+        const APART: u64 = 0x9e37_79b9_7f4a_7c15;
+        let shape = (self.facts)().shape.fingerprint;
+        shape.wrapping_add(u64::from(self.version).wrapping_mul(APART))
     }
 }
 
@@ -164,4 +194,23 @@ fn encode<T: Value>(
 fn weigh<T: Value>(value: &Shared) -> usize {
     let deep = value.downcast_ref::<T>().map_or(0, weight::weight_of);
     size_of::<T>() + deep
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn versions_of_a_type_are_told_apart_and_the_first_is_the_type_alone() {
+        let kind = Kind::of::<u64>();
+        let mut known = vec![kind.fingerprint()];
+        assert_eq!(known[0], (kind.facts)().shape.fingerprint);
+        assert_eq!(kind.in_version(0).identity(), kind.identity());
+        for version in [1, 2, 3, u32::MAX] {
+            let other = kind.in_version(version);
+            assert!(!known.contains(&other.fingerprint()), "{version}");
+            assert_ne!(other.identity(), kind.identity(), "{version}");
+            known.push(other.fingerprint());
+        }
+    }
 }

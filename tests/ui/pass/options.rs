@@ -90,6 +90,16 @@ async fn borrowed(db: &mut Db, name: &str) -> String {
     name.to_owned()
 }
 
+#[cached(version = 2)]
+async fn second(id: u64) -> u64 {
+    id
+}
+
+#[cached(version = 0x1f)]
+async fn thirty_first(id: u64) -> u64 {
+    id
+}
+
 #[cached(near = false)]
 async fn not_near(id: u64) -> u64 {
     id
@@ -231,6 +241,8 @@ async fn main() {
     assert_eq!(tagged(user(), 1).await, 8);
     assert_eq!(one_tag(user()).await, Ok(Found(7)));
     assert_eq!(borrowed(&mut Db, "Ann").await, "Ann");
+    assert_eq!(second(1).await, 1);
+    assert_eq!(thirty_first(1).await, 1);
     assert_eq!(not_near(1).await, 1);
     assert_eq!(near(1).await, 1);
     assert_eq!(fleet(1).await, 1);
