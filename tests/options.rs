@@ -221,3 +221,230 @@ async fn nobody_follows_a_load_of_another_version() {
         assert_eq!(dollars.await.unwrap(), 2, "{tier}");
     }
 }
+
+// --- cache_if -------------------------------------------------------------------------------
+
+#[cached(
+    prefix = "list",
+    key = "{id}",
+    cache_if = |list| !list.is_empty()
+)]
+async fn list(origin: &Origin, id: u64, length: usize) -> Result<Vec<u64>, String> {
+    Ok(origin.ask(vec![id; length]).await)
+}
+
+#[cached(prefix = "found", key = "{id}", cache_if = Option::is_some)]
+async fn found(origin: &Origin, id: u64, value: Option<u64>) -> Option<u64> {
+    let _ = id;
+    origin.ask(value).await
+}
+
+#[cached(prefix = "fleet", key = "{id}", coalesce = "fleet", cache_if = |value| *value > 0)]
+async fn fleet(origin: &Origin, id: u64, value: u64) -> u64 {
+    let _ = id;
+    origin.ask(value).await
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_cached_is_returned_and_stored_nowhere() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await {
+        let origin = Origin::open();
+        let calls = async {
+            for run in 1..=3 {
+                assert_eq!(list(&origin, 1, 0).await, Ok(vec![]), "{tier}");
+                assert_eq!(origin.runs(), run, "{tier}");
+                assert!(!cache.exists("list:1").await.unwrap(), "{tier}");
+            }
+            // Without waiting for a lease that was left behind.
+            for _ in 0..2 {
+                assert_eq!(list(&origin, 1, 2).await, Ok(vec![1, 1]), "{tier}");
+                assert_eq!(origin.runs(), 4, "{tier}");
+            }
+            // What is asked is what was loaded, not what is returned.
+            assert_eq!(list(&origin, 1, 0).await, Ok(vec![1, 1]), "{tier}");
+
+            for (value, runs) in [(None, 5), (None, 6), (Some(1), 7), (None, 7)] {
+                found(&origin, 1, value).await;
+                assert_eq!(origin.runs(), runs, "{tier}, {value:?}");
+            }
+        };
+        with_cache(cache.clone(), calls).await;
+    }
+}
+
+#[tokio::test]
+async fn who_followed_the_load_gets_what_is_not_to_be_cached_all_the_same() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await {
+        let origin = Origin::held_up();
+        let call = || {
+            let origin = Arc::clone(&origin);
+            spawn(&cache, async move { list(&origin, 2, 0).await })
+        };
+        let leader = call();
+        origin.wait_for(1).await;
+        let followers: Vec<_> = (0..5).map(|_| call()).collect();
+        // Answered on the same connection after what they ask, so that they wait for the leader by then.
+        for _ in 0..3 {
+            let _ = cache.get::<u64>("nothing").await;
+            tokio::task::yield_now().await;
+        }
+        origin.open.add_permits(1);
+        for call in followers.into_iter().chain([leader]) {
+            assert_eq!(call.await.unwrap(), Ok(vec![]), "{tier}");
+        }
+        assert_eq!(origin.runs(), 1, "{tier}");
+        assert_eq!(cache.stats().coalesced, 5, "{tier}");
+        assert!(!cache.exists("list:2").await.unwrap(), "{tier}");
+    }
+}
+
+#[tokio::test]
+async fn another_process_that_waited_loads_what_was_not_stored() {
+    let server = RedisServer::start();
+    let one = at(&server).open().await.unwrap();
+    let other = at(&server).open().await.unwrap();
+    let origin = Origin::held_up();
+    let call = |cache: &Cache, value| {
+        let origin = Arc::clone(&origin);
+        spawn(cache, async move { fleet(&origin, 1, value).await })
+    };
+    let leader = call(&one, 0);
+    origin.wait_for(1).await;
+    let waiting = call(&other, 7);
+    origin.open.add_permits(2);
+    assert_eq!(leader.await.unwrap(), 0);
+    assert_eq!(waiting.await.unwrap(), 7);
+    assert_eq!(call(&one, 0).await.unwrap(), 7);
+    assert_eq!(origin.runs(), 2);
+}
+
+#[cached(prefix = "panics", key = "{id}", cache_if = |value| *value > 0 || panic!("asked"))]
+async fn panics(origin: &Origin, id: u64, value: u64) -> u64 {
+    let _ = id;
+    origin.ask(value).await
+}
+
+#[tokio::test]
+async fn a_panic_of_what_is_asked_is_the_callers_and_leaves_nothing_behind() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await {
+        let origin = Origin::open();
+        let call = |value| {
+            let origin = Arc::clone(&origin);
+            spawn(&cache, async move { panics(&origin, 1, value).await })
+        };
+        assert!(call(0).await.unwrap_err().is_panic(), "{tier}");
+        assert!(format!("{cache:?}").contains("flights: 0"), "{tier}");
+        for _ in 0..2 {
+            assert_eq!(call(3).await.unwrap(), 3, "{tier}");
+        }
+        assert_eq!(origin.runs(), 2, "{tier}: the second call is stored");
+    }
+}
+
+// --- ttl of a value, and of none ------------------------------------------------------------
+
+#[cached(ttl = 300, prefix = "maybe", key = "{id}", negative_ttl = "30ms")]
+async fn maybe(origin: &Origin, id: u64, value: Option<u64>) -> Result<Option<u64>, String> {
+    let _ = id;
+    Ok(origin.ask(value).await)
+}
+
+#[cached(prefix = "timed", key = "{id}", ttl = |ms: &u64| Duration::from_millis(*ms))]
+async fn timed(origin: &Origin, id: u64, ms: u64) -> u64 {
+    let _ = id;
+    origin.ask(ms).await
+}
+
+#[cached(
+    prefix = "both",
+    key = "{id}",
+    ttl = |value: &Option<u64>| value.map(Duration::from_secs).expect("is never asked of `None`"),
+    negative_ttl = "30ms",
+    cache_if = |value| *value != Some(13)
+)]
+async fn both(origin: &Origin, id: u64, value: Option<u64>) -> Option<u64> {
+    let _ = id;
+    origin.ask(value).await
+}
+
+async fn gone(cache: &Cache, key: &str) {
+    let gone = async || !cache.exists(key).await.unwrap();
+    wait_until_async(gone, &format!("`{key}` has expired")).await;
+}
+
+#[tokio::test]
+async fn none_is_kept_for_its_own_time() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await {
+        let origin = Origin::open();
+        let calls = async {
+            assert_eq!(maybe(&origin, 1, Some(5)).await, Ok(Some(5)), "{tier}");
+            assert_eq!(maybe(&origin, 2, None).await, Ok(None), "{tier}");
+            // It is stored, if only for a moment; the default is minutes.
+            gone(&cache, "maybe:2").await;
+            assert_eq!(maybe(&origin, 2, Some(6)).await, Ok(Some(6)), "{tier}");
+            assert_eq!(maybe(&origin, 2, None).await, Ok(Some(6)), "{tier}");
+            assert_eq!(maybe(&origin, 1, None).await, Ok(Some(5)), "{tier}");
+            assert_eq!(origin.runs(), 3, "{tier}");
+
+            both(&origin, 1, None).await;
+            gone(&cache, "both:1").await;
+            for (value, runs) in [(Some(13), 5), (Some(60), 6), (None, 6)] {
+                both(&origin, 1, value).await;
+                assert_eq!(origin.runs(), runs, "{tier}, {value:?}");
+            }
+        };
+        with_cache(cache.clone(), calls).await;
+    }
+}
+
+#[cached(prefix = "absent", key = "{id}", ttl = "1ms", negative_ttl = 300)]
+async fn absent(origin: &Origin, id: u64) -> Option<u64> {
+    let _ = id;
+    origin.ask(None).await
+}
+
+#[tokio::test]
+async fn none_may_be_kept_longer_than_a_value() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await {
+        let origin = Origin::open();
+        let calls = async {
+            absent(&origin, 1).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            absent(&origin, 1).await;
+            assert_eq!(origin.runs(), 1, "{tier}");
+        };
+        with_cache(cache, calls).await;
+    }
+}
+
+#[tokio::test]
+async fn a_value_says_how_long_it_is_kept() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await {
+        let origin = Origin::open();
+        let calls = async {
+            // Zero is not at all.
+            for run in 1..=2 {
+                assert_eq!(timed(&origin, 1, 0).await, 0, "{tier}");
+                assert_eq!(origin.runs(), run, "{tier}");
+                assert!(!cache.exists("timed:1").await.unwrap(), "{tier}");
+            }
+            timed(&origin, 2, 60_000).await;
+            timed(&origin, 3, 30).await;
+            gone(&cache, "timed:3").await;
+            assert_eq!(timed(&origin, 2, 1).await, 60_000, "{tier}");
+            // Longer than any clock can count.
+            timed(&origin, 4, u64::MAX).await;
+            assert_eq!(timed(&origin, 4, 1).await, u64::MAX, "{tier}");
+            assert_eq!(origin.runs(), 5, "{tier}");
+        };
+        with_cache(cache.clone(), calls).await;
+    }
+    let lives = |key| server.command(&["PTTL", key]).integer();
+    assert!((1..=60_000).contains(&lives("far:timed:2")));
+}

@@ -11,7 +11,7 @@ use std::time::Duration;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Error, Ident, Path, Result, Token};
+use syn::{Error, Expr, Ident, Path, Result, Token};
 
 /// An option, once it was given.
 pub(crate) type Slot<T> = Option<Given<T>>;
@@ -87,6 +87,8 @@ pub(crate) struct CachedArgs {
     pub(crate) sensitive: Slot<Vec<Ident>>,
     pub(crate) tags: Slot<Tags>,
     pub(crate) version: Slot<u32>,
+    pub(crate) cache_if: Slot<Expr>,
+    pub(crate) negative_ttl: Slot<Duration>,
     pub(crate) near: Slot<bool>,
     pub(crate) near_ttl: Slot<Duration>,
     pub(crate) coalesce: Slot<Coalesce>,
@@ -109,6 +111,8 @@ impl Options for CachedArgs {
         "sensitive",
         "tags",
         "version",
+        "cache_if",
+        "negative_ttl",
         "near",
         "near_ttl",
         "coalesce",
@@ -130,6 +134,10 @@ impl Options for CachedArgs {
             "sensitive" => list(&mut self.sensitive, name, input),
             "tags" => assign(&mut self.tags, name, input),
             "version" => assign_with(&mut self.version, name, input, options::version),
+            "cache_if" => assign(&mut self.cache_if, name, input),
+            "negative_ttl" => {
+                assign_with(&mut self.negative_ttl, name, input, options::negative_ttl)
+            }
             "near" => assign_flag(&mut self.near, name, input),
             "near_ttl" => assign_with(&mut self.near_ttl, name, input, options::near_ttl),
             "coalesce" => assign(&mut self.coalesce, name, input),

@@ -5,14 +5,15 @@
 //! argument, the return type. Paths are absolute, so that it does not matter what the user has in scope. Items are never
 //! hygienic: `__private` and `__SITE` stand in a block that does not contain the body.
 
-use crate::args::Given;
+mod policy;
+
 use crate::arguments::{Argument, Binding, Shown};
 use crate::function::Boxed;
-use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Policy, Run, Target};
-use crate::options::{Coalesce, Ttl, When};
-use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
+use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Run, Target};
+use crate::options::When;
+use policy::{links, with_computed_ttl, with_rules};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
-use std::time::Duration;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{FnArg, Member, Signature, parse_quote};
@@ -37,6 +38,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
     let tags = with_tags(&tags, place);
     let links = links(&policy);
     let computed_ttl = with_computed_ttl(&policy, place);
+    let rules = with_rules(&policy, place);
     let body = frame.body();
     let load = frame.pinned_load();
     let run = match policy.run {
@@ -60,43 +62,10 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         };
         #tags
         #computed_ttl
+        #rules
         let load = #body;
         #run.await
     })
-}
-
-/// `.prefix("user").ttl_ms(60000)`: what the user wrote, and nothing where the default holds.
-fn links(policy: &Policy) -> TokenStream {
-    let ms = |duration: Duration| Literal::u128_unsuffixed(duration.as_millis());
-    let prefix = policy.prefix.iter().map(|prefix| quote!(.prefix(#prefix)));
-    let ttl = policy.ttl.iter().filter_map(|ttl| match ttl.value {
-        Ttl::Constant(ttl) => Some(ms(ttl)),
-        Ttl::Computed(_) => None,
-    });
-    let ttl = ttl.map(|ttl| quote!(.ttl_ms(#ttl)));
-    let version = policy.version.map(Literal::u32_unsuffixed);
-    let version = version.map(|version| quote!(.version(#version)));
-    let near = (policy.near == Some(false)).then(|| quote!(.near(false)));
-    let near_ttl = policy.near_ttl.map(ms);
-    let near_ttl = near_ttl.map(|ttl| quote!(.near_ttl_ms(#ttl)));
-    let coalesce = policy.coalesce.map(|coalesce| match coalesce {
-        Coalesce::Process => quote!(Process),
-        Coalesce::Fleet => quote!(Fleet),
-        Coalesce::Off => quote!(Off),
-    });
-    let coalesce = coalesce.map(|whose| quote!(.coalesce(__private::Coalesce::#whose)));
-    let window = policy.stale_while_revalidate.map(ms);
-    let window = window.map(|window| quote!(.stale_while_revalidate_ms(#window)));
-    let if_error = policy.stale_if_error.map(ms);
-    let if_error = if_error.map(|window| quote!(.stale_if_error_ms(#window)));
-    let early = policy.early_refresh.then(|| quote!(.early_refresh(true)));
-    let timeout = policy.load_timeout.map(ms);
-    let timeout = timeout.map(|timeout| quote!(.load_timeout_ms(#timeout)));
-    let max_loads = policy.max_loads.map(Literal::usize_unsuffixed);
-    let max_loads = max_loads.map(|loads| quote!(.max_loads(#loads)));
-    quote!(
-        #(#prefix)* #(#ttl)* #version #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
-    )
 }
 
 /// `.tagging("genre:{genre}")`: enough to tell, at a hit, that an entry was kept under these tags.
@@ -134,19 +103,6 @@ fn with_tags(tags: &[Vec<Part>], place: Span) -> Option<TokenStream> {
         .collect();
     let tags = closure("tags", &tags);
     Some(quote_spanned!(place=> let call = call.tags(#tags);))
-}
-
-fn with_computed_ttl(policy: &Policy, place: Span) -> Option<TokenStream> {
-    let Some(Given {
-        name,
-        value: Ttl::Computed(ttl),
-    }) = &policy.ttl
-    else {
-        return None;
-    };
-    // A step of its own, so that another type than `Duration` is an error at the option and nowhere else.
-    let computed = quote_spanned!(at(name.span())=> let ttl: ::core::time::Duration = #ttl;);
-    Some(quote_spanned!(place=> #computed let call = call.ttl(ttl);))
 }
 
 /// Names what will be forgotten before the body runs, which may consume the arguments.

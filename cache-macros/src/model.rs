@@ -1,17 +1,18 @@
 //! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
 
+mod policy;
 mod sensitive;
 
 use crate::args::{CachedArgs, Given, InvalidateArgs, Options as _, Slot};
 use crate::arguments::{Argument, Arguments, Shown};
 use crate::errors::Errors;
 use crate::function::{Function, arguments_of, first_argument, spell};
-use crate::options::{Coalesce, Prefixes, Tags, Ttl, When};
+use crate::options::{Prefixes, Tags, When};
 use crate::template::{Piece, Template};
+pub(crate) use policy::{Policy, Run};
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use sensitive::{all_are_named, none_is_skipped};
-use std::time::Duration;
 use syn::spanned::Spanned;
 use syn::{Error, GenericArgument, Ident, Member, Path, Result, ReturnType, Type};
 
@@ -21,33 +22,6 @@ pub(crate) struct CachedFn {
     pub(crate) policy: Policy,
     pub(crate) key: Key,
     pub(crate) tags: Vec<Vec<Part>>,
-}
-
-/// How its results are kept, as far as the user said.
-pub(crate) struct Policy {
-    pub(crate) prefix: Option<String>,
-    pub(crate) ttl: Slot<Ttl>,
-    pub(crate) version: Option<u32>,
-    pub(crate) near: Option<bool>,
-    pub(crate) near_ttl: Option<Duration>,
-    pub(crate) coalesce: Option<Coalesce>,
-    pub(crate) stale_while_revalidate: Option<Duration>,
-    pub(crate) stale_if_error: Option<Duration>,
-    pub(crate) early_refresh: bool,
-    pub(crate) load_timeout: Option<Duration>,
-    pub(crate) max_loads: Option<usize>,
-    pub(crate) run: Run,
-}
-
-/// How the body is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Run {
-    /// By the caller, who returns what it returns.
-    Here,
-    /// By the caller, who may return something else where it fails.
-    OrStale,
-    /// Where nobody waits for it, by a task of its own.
-    Owned,
 }
 
 /// A function after which something is forgotten.
@@ -100,8 +74,7 @@ impl CachedFn {
         let mut frame = Frame::new(function, runtime, "a cached value", &mut errors);
         let sensitive = frame.hash(args.sensitive.take(), &mut errors);
         errors.keep(is_owned(&frame.returned));
-        errors.keep(has_effect(&args));
-        let run = errors.keep(run(&args, &frame.function));
+        let policy = Policy::new(&mut args, &frame.function, &mut errors);
         let tags = frame.tags(args.tags, &mut errors);
         let skipped = args.skip.map(|skip| skip.value).unwrap_or_default();
         let key = match args.key {
@@ -114,20 +87,6 @@ impl CachedFn {
                 all_are_named(&sensitive, tags.iter().chain([key]), &mut errors);
             }
         }
-        let policy = Policy {
-            prefix: args.prefix.map(|prefix| prefix.value.0),
-            ttl: args.ttl,
-            version: args.version.map(|version| version.value),
-            near: args.near.map(|near| near.value),
-            near_ttl: args.near_ttl.map(|near_ttl| near_ttl.value),
-            coalesce: args.coalesce.map(|coalesce| coalesce.value),
-            stale_while_revalidate: args.stale_while_revalidate.map(|window| window.value),
-            stale_if_error: args.stale_if_error.map(|window| window.value),
-            early_refresh: args.early_refresh.is_some_and(|early| early.value),
-            load_timeout: args.load_timeout.map(|timeout| timeout.value),
-            max_loads: args.max_loads.map(|loads| loads.value),
-            run: run.unwrap_or(Run::Here),
-        };
         errors.finish(Self {
             frame,
             policy,
@@ -135,60 +94,6 @@ impl CachedFn {
             tags,
         })
     }
-}
-
-/// Options that another one makes pointless.
-fn has_effect(args: &CachedArgs) -> Result<()> {
-    let mut errors = Errors::default();
-    if let (Some(_), Some(skip)) = (&args.key, &args.skip) {
-        let message = "`skip` has no effect with `key`; remove it";
-        errors.push(Error::new(skip.name.span(), message));
-    }
-    if let (Some(Given { value: false, .. }), Some(near_ttl)) = (&args.near, &args.near_ttl) {
-        let message = "`near_ttl` has no effect with `near = false`; remove it";
-        errors.push(Error::new(near_ttl.name.span(), message));
-    }
-    if let (Some(timeout), None) = (&args.load_timeout, &args.stale_if_error) {
-        let message = "`load_timeout` returns an expired value once the load takes longer; say how old that may be, such as `stale_if_error = \"1h\"`";
-        errors.push(Error::new(timeout.name.span(), message));
-    }
-    errors.finish(())
-}
-
-/// Who runs the body. A task of its own may outlive the caller, so it is for bodies that borrow nothing.
-fn run(args: &CachedArgs, function: &Function) -> Result<Run> {
-    let early = args.early_refresh.as_ref().is_some_and(|early| early.value);
-    let ahead = early || args.stale_while_revalidate.is_some();
-    let or_stale = early || args.stale_if_error.is_some();
-    let background = args.background.as_ref();
-    let borrowed = function.borrowed();
-    let owned = borrowed.is_none();
-    let mut errors = Errors::default();
-    if let (Some(background), false, None) = (background, ahead, &args.load_timeout) {
-        let message = "`background` says who loads while an expired value is returned; add `stale_while_revalidate = \"1m\"`, or remove it";
-        errors.push(Error::new(background.name.span(), message));
-    }
-    match (background, &args.load_timeout, borrowed) {
-        (Some(Given { value: false, .. }), Some(timeout), _) => {
-            let message = "with `background = false` no load goes on after its call has returned; remove that, or `load_timeout`";
-            errors.push(Error::new(timeout.name.span(), message));
-        }
-        (_, Some(Given { name, .. }), Some(place))
-        | (Some(Given { name, value: true }), None, Some(place)) => {
-            let message = format!(
-                "`{name}` has a load go on after its call has returned, but `{place}` may be borrowed from the caller; take it owned, such as in an `Arc`, or remove `{name}`"
-            );
-            errors.push(Error::new(name.span(), message));
-        }
-        _ => {}
-    }
-    let wanted = (ahead && background.is_none_or(|background| background.value))
-        || args.load_timeout.is_some();
-    errors.finish(match (wanted && owned, or_stale) {
-        (true, _) => Run::Owned,
-        (false, true) => Run::OrStale,
-        (false, false) => Run::Here,
-    })
 }
 
 impl InvalidatingFn {

@@ -1,114 +1,22 @@
 //! The values of options, one type or one function for each form. A value is checked here as far as it can be without
 //! the function.
 
-use crate::duration;
+mod durations;
+
 use crate::errors::{Errors, remedy};
 use crate::template::{Role, Template, forbidden};
-use std::time::Duration;
+pub(crate) use durations::{
+    Ttl, load_timeout, near_ttl, negative_ttl, stale_if_error, stale_while_revalidate,
+};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Result};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Result};
 
 /// As many levels as the runtime can invalidate by.
 const MAX_LEVELS: usize = 16;
 
 /// As many tags as the runtime looks up for one entry.
 const MAX_TAGS: usize = 16;
-
-// --- durations ------------------------------------------------------------------------------
-
-/// How long an entry lives.
-pub(crate) enum Ttl {
-    Constant(Duration),
-    Computed(Expr),
-}
-
-impl Parse for Ttl {
-    fn parse(input: ParseStream<'_>) -> Result<Self> {
-        const ZERO: &str = "would cache nothing; remove the attribute or give a positive duration";
-        let value = bare(input.parse()?);
-        let constant = constant(&value, "ttl", ZERO)?;
-        Ok(constant.map_or_else(|| Self::Computed(value), Self::Constant))
-    }
-}
-
-/// How long an entry lives in the process, in front of Redis.
-pub(crate) fn near_ttl(input: ParseStream<'_>) -> Result<Duration> {
-    const ZERO: &str =
-        "would keep nothing in the process; write `near = false`, or give a positive duration";
-    written_out(input, "near_ttl", ZERO)
-}
-
-/// For how long after its ttl an entry is answered while another is loaded.
-pub(crate) fn stale_while_revalidate(input: ParseStream<'_>) -> Result<Duration> {
-    const ZERO: &str = "would return nothing stale; remove it or give a positive duration";
-    written_out(input, "stale_while_revalidate", ZERO)
-}
-
-/// For how long after its ttl an entry is answered where no other can be loaded.
-pub(crate) fn stale_if_error(input: ParseStream<'_>) -> Result<Duration> {
-    const ZERO: &str = "would return nothing stale; remove it or give a positive duration";
-    written_out(input, "stale_if_error", ZERO)
-}
-
-/// How long a load is waited for.
-pub(crate) fn load_timeout(input: ParseStream<'_>) -> Result<Duration> {
-    const ZERO: &str = "would wait for no load; give a positive duration, or write `stale_while_revalidate` to return the expired value at once";
-    written_out(input, "load_timeout", ZERO)
-}
-
-/// A duration that is no expression, the value of the option `name`.
-fn written_out(input: ParseStream<'_>, name: &str, zero: &str) -> Result<Duration> {
-    let value = bare(input.parse()?);
-    let constant = constant(&value, name, zero)?;
-    constant.ok_or_else(|| Error::new_spanned(value, form_of_a_duration(name)))
-}
-
-/// The duration that is written out, or none if the value is an expression; `zero` is what is said of zero.
-fn constant(value: &Expr, name: &str, zero: &str) -> Result<Option<Duration>> {
-    let mistake = |message: String| Error::new(value.span(), message);
-    let duration = match value {
-        Expr::Lit(ExprLit {
-            lit: Lit::Int(seconds),
-            ..
-        }) => seconds_of(seconds, name).map_err(mistake)?,
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(text),
-            ..
-        }) => duration::parse(&text.value()).map_err(mistake)?,
-        Expr::Lit(_) => return Err(mistake(form_of_a_duration(name))),
-        Expr::Unary(negative) if matches!(negative.op, syn::UnOp::Neg(_)) => {
-            return Err(mistake(format!(
-                "`{name}` must be positive; write `{name} = 60` or `{name} = \"250ms\"`"
-            )));
-        }
-        _ => return Ok(None),
-    };
-    if duration.is_zero() {
-        return Err(mistake(format!("`{name} = 0` {zero}")));
-    }
-    Ok(Some(duration))
-}
-
-fn form_of_a_duration(name: &str) -> String {
-    format!(
-        "`{name}` takes whole seconds or a duration; write `{name} = 60` or `{name} = \"250ms\"`"
-    )
-}
-
-fn seconds_of(literal: &LitInt, name: &str) -> std::result::Result<Duration, String> {
-    let unit = literal.suffix();
-    if !unit.is_empty() && !matches!(unit, "u64" | "u32" | "i64" | "i32") {
-        return Err(format!(
-            "`{literal}` is not a number of seconds; write it in quotes: `{name} = \"{literal}\"`"
-        ));
-    }
-    let millis = literal.base10_parse::<u64>().ok();
-    let millis = millis.and_then(|seconds| seconds.checked_mul(1_000));
-    millis.map(Duration::from_millis).ok_or_else(|| {
-        format!("`{literal}` is longer than can be counted; give a shorter duration")
-    })
-}
 
 // --- groups of entries ----------------------------------------------------------------------
 

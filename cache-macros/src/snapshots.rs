@@ -106,6 +106,17 @@ fn a_computed_ttl_is_evaluated_before_the_body() {
 }
 
 #[test]
+fn what_the_value_is_asked_is_named_before_the_body() {
+    check(
+        "rules",
+        cached(
+            r#"cache_if = |list| !list.is_empty(), ttl = |list: &Option<List>| list.ttl(), negative_ttl = "30s""#,
+            "async fn list(id: u64) -> Result<Option<List>, DbError> { load(id).await }",
+        ),
+    );
+}
+
+#[test]
 fn self_patterns_generics_and_the_path_of_the_runtime() {
     let item = "#[tracing::instrument] async fn find<T: Row>(&self, (a, b): (u32, u32), mut n: usize, db: &Db) -> Option<T> where T: Clone { n += 1; self.ask(db, a, b, n).await }";
     check("method", cached("skip(db), crate = my::cache", item));

@@ -166,6 +166,7 @@ impl Cache {
                 key,
                 kind: Kind::of::<T>(),
                 ttl: Ttl::Fixed(ttl),
+                ruling: None,
                 terms: self.inner.terms_by_hand(),
                 counters,
                 limit: None,

@@ -10,6 +10,7 @@
 
 mod fill;
 mod load;
+mod rules;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -32,6 +33,8 @@ use crate::seen::Seen;
 use crate::stats::Counters;
 use crate::store::Trouble;
 use crate::value::{Kind, Shared};
+pub(crate) use rules::Ruling;
+pub use rules::{Negative, Rules};
 
 /// Times a call goes back because the load it followed failed, before it loads for itself whatever others do.
 const MAX_FAILED_FLIGHTS: usize = 2;
@@ -45,6 +48,8 @@ pub(crate) struct Call {
     pub(crate) key: Key,
     pub(crate) kind: Kind,
     pub(crate) ttl: Ttl,
+    /// What the value has to say of that.
+    pub(crate) ruling: Option<Ruling>,
     pub(crate) terms: Terms,
     pub(crate) counters: Arc<Counters>,
     /// How many bodies of this function may run at once.

@@ -17,6 +17,7 @@ use crate::log;
 use crate::near::Asker;
 use crate::value::{self, Hands, Kind, Value};
 
+pub use crate::call::{Negative, Rules};
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::{KeyPart, KeyWriter};
 pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};
@@ -125,6 +126,7 @@ where
         key,
         kind,
         ttl: Ttl::Fixed(cache.ttl(site.policy().ttl)),
+        ruling: None,
         terms,
         counters: Arc::clone(&bound.counters),
         limit: bound.limit.clone(),
@@ -153,6 +155,20 @@ impl<O: Outcome> Call<O> {
     pub fn ttl(mut self, ttl: Duration) -> Self {
         if let Some((call, _)) = &mut self.call {
             call.ttl = Ttl::Until(clock::after(clock::now(), ttl));
+        }
+        self
+    }
+
+    /// Says what the value is asked before it is kept.
+    #[must_use]
+    pub fn rules(mut self, name: impl FnOnce(&mut Rules<O::Value>)) -> Self
+    where
+        O::Value: 'static,
+    {
+        if let Some((call, _)) = &mut self.call {
+            let mut rules = Rules::new();
+            name(&mut rules);
+            call.ruling = Some(rules.ruling());
         }
         self
     }

@@ -66,7 +66,7 @@ fn an_unknown_option_names_the_nearest_or_all() {
         "timeout = 60",
         LOAD,
         &[
-            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
+            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
         ],
     );
     check_invalidate(
@@ -74,6 +74,27 @@ fn an_unknown_option_names_the_nearest_or_all() {
         LOAD,
         &[
             "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `when` and `crate`",
+        ],
+    );
+}
+
+#[test]
+fn a_value_is_asked_by_one_closure_over_it() {
+    let message = "a closure for `ttl` takes the value alone; write `ttl = |value| ..`, or an expression over the arguments without `|`";
+    check("ttl = || DAY", LOAD, &[message]);
+    check("ttl = |a, b| DAY", LOAD, &[message]);
+    check(
+        "negative_ttl = 0",
+        LOAD,
+        &[
+            "`negative_ttl = 0` would keep no `None`; write `cache_if = Option::is_some`, or give a positive duration",
+        ],
+    );
+    check(
+        "negative_ttl = |value| DAY",
+        LOAD,
+        &[
+            "`negative_ttl` takes whole seconds or a duration; write `negative_ttl = 60` or `negative_ttl = \"250ms\"`",
         ],
     );
 }
@@ -130,7 +151,7 @@ fn an_option_has_its_form() {
         "60",
         LOAD,
         &[
-            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
+            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
         ],
     );
 }

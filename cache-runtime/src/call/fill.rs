@@ -33,7 +33,7 @@ impl Call {
         let now = clock::now();
         let loaded = Loaded {
             value: &value,
-            ttl: self.spread(self.ttl.left(now)),
+            ttl: self.ttl_of(&value, now),
             took: now.saturating_duration_since(began),
         };
         let Some(Cabin { seen, permit }) = seat.take_cabin() else {
@@ -49,12 +49,21 @@ impl Call {
         }
     }
 
-    /// Entries that were loaded together do not expire together.
-    fn spread(&self, ttl: Duration) -> Duration {
-        match self.ttl {
-            Ttl::Fixed(_) => ttl.mul_f64(1.0 - self.cache.config.ttl_jitter * random::share()),
+    /// How long the entry lives; zero where the value is not to be kept.
+    fn ttl_of(&self, value: &Shared, now: Instant) -> Duration {
+        let ruled = match &self.ruling {
+            Some(ruling) => ruling(value, self.ttl, now),
+            None => Some(self.ttl),
+        };
+        let Some(ttl) = ruled else {
+            return Duration::ZERO;
+        };
+        let left = ttl.left(now);
+        match ttl {
+            // Entries that were loaded together do not expire together.
+            Ttl::Fixed(_) => left.mul_f64(1.0 - self.cache.config.ttl_jitter * random::share()),
             // Whoever computes the end means it.
-            Ttl::Until(_) => ttl,
+            Ttl::Until(_) => left,
         }
     }
 

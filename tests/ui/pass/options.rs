@@ -100,6 +100,25 @@ async fn thirty_first(id: u64) -> u64 {
     id
 }
 
+#[cached(cache_if = |name| !name.is_empty(), ttl = |name: &String| DAY * (name.len() as u32))]
+async fn asked(id: u64) -> String {
+    id.to_string()
+}
+
+#[cached(cache_if = worth, negative_ttl = "30s", stale_while_revalidate = "1m")]
+async fn asked_by_path(id: u64) -> Result<Option<Found>, String> {
+    Ok(Some(Found(id)))
+}
+
+fn worth(found: &Option<Found>) -> bool {
+    found.as_ref().is_none_or(|found| found.0 > 0)
+}
+
+#[cached(cache_if = Option::is_some, ttl = move |_| DAY)]
+async fn asked_generic<T: cache_runtime::Value>(value: T) -> Option<T> {
+    Some(value)
+}
+
 #[cached(near = false)]
 async fn not_near(id: u64) -> u64 {
     id
@@ -243,6 +262,9 @@ async fn main() {
     assert_eq!(borrowed(&mut Db, "Ann").await, "Ann");
     assert_eq!(second(1).await, 1);
     assert_eq!(thirty_first(1).await, 1);
+    assert_eq!(asked(1).await, "1");
+    assert_eq!(asked_by_path(1).await, Ok(Some(Found(1))));
+    assert_eq!(asked_generic(1).await, Some(1));
     assert_eq!(not_near(1).await, 1);
     assert_eq!(near(1).await, 1);
     assert_eq!(fleet(1).await, 1);
