@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_runtime::{Cache, CacheBuilder, cache_invalidate, cached, with_cache};
-use support::{RedisServer, wait_until_async};
+use cache_runtime::{Cache, CacheBuilder, cache_invalidate, cached, until_midnight, with_cache};
+use support::{Log, RedisServer, wait_until_async};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tracing::Level;
 
 /// Bodies that are counted, and wait for leave to end where they are held up.
 struct Origin {
@@ -447,4 +448,118 @@ async fn a_value_says_how_long_it_is_kept() {
     }
     let lives = |key| server.command(&["PTTL", key]).integer();
     assert!((1..=60_000).contains(&lives("far:timed:2")));
+}
+
+// --- ttl from the environment, and from the clock -------------------------------------------
+
+#[cached(ttl = "$OPTIONS_LIFE", prefix = "life", key = "{id}")]
+async fn life(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = "$OPTIONS_LIFE|1d", prefix = "same", key = "{id}")]
+async fn same_life(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = "$OPTIONS_UNSET|1h", prefix = "default", key = "{id}")]
+async fn default_life(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = "$OPTIONS_UNSET", prefix = "unset", key = "{id}")]
+async fn unset_life(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = "$OPTIONS_UNSET", prefix = "unset", key = "other:{id}")]
+async fn also_unset_life(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = "$OPTIONS_MALFORMED", prefix = "malformed", key = "{id}")]
+async fn malformed_life(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = "$OPTIONS_ZERO|1h", prefix = "zero", key = "{id}")]
+async fn zero_life(id: u64) -> u64 {
+    id
+}
+
+#[tokio::test]
+async fn a_variable_says_the_ttl_and_what_it_does_not_say_is_an_error_in_the_log_once() {
+    const SECOND: &str = "OPTIONS_SECOND";
+    if std::env::var_os(SECOND).is_none() {
+        let program = std::env::current_exe().unwrap();
+        let name = "a_variable_says_the_ttl_and_what_it_does_not_say_is_an_error_in_the_log_once";
+        let status = std::process::Command::new(program)
+            .args([name, "--exact", "--nocapture"])
+            .envs([(SECOND, "1"), ("OPTIONS_LIFE", " 30m ")])
+            .envs([("OPTIONS_MALFORMED", "hunter2"), ("OPTIONS_ZERO", "0")])
+            .env_remove("OPTIONS_UNSET")
+            .status();
+        assert!(status.unwrap().success());
+        return;
+    }
+    let server = RedisServer::start();
+    let default = Duration::from_secs(2 * 3_600);
+    let cache = at(&server).default_ttl(default).open().await.unwrap();
+    let (log, _guard) = Log::of_this_thread();
+    let calls = async {
+        for id in 0..3 {
+            life(id).await;
+            same_life(id).await;
+            default_life(id).await;
+            unset_life(id).await;
+            also_unset_life(id).await;
+            malformed_life(id).await;
+            zero_life(id).await;
+        }
+    };
+    with_cache(cache, calls).await;
+
+    let minutes = |key: &str| server.command(&["PTTL", key]).integer() / 60_000;
+    for id in 0..3 {
+        for (key, between) in [
+            (format!("life:{id}"), 20..=30),
+            (format!("same:{id}"), 20..=30),
+            (format!("default:{id}"), 50..=60),
+            (format!("unset:{id}"), 110..=120),
+            (format!("unset:other:{id}"), 110..=120),
+            (format!("malformed:{id}"), 110..=120),
+            (format!("zero:{id}"), 50..=60),
+        ] {
+            assert!(between.contains(&minutes(&key)), "{key}: {}", minutes(&key));
+        }
+    }
+    let errors = log.at(Level::ERROR);
+    assert_eq!(errors.len(), 3, "{errors:?}");
+    for (error, says) in errors.iter().zip([
+        "OPTIONS_UNSET is not set; set it to a duration",
+        "OPTIONS_MALFORMED cannot be used: expected a duration",
+        "OPTIONS_ZERO cannot be used: expected a duration",
+    ]) {
+        assert!(
+            error.contains(says) && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
+}
+
+#[cached(ttl = until_midnight(), prefix = "today")]
+async fn today(origin: &str) -> String {
+    origin.to_owned()
+}
+
+#[tokio::test]
+async fn until_midnight_is_a_ttl() {
+    let left = until_midnight();
+    assert!(Duration::ZERO < left && left <= Duration::from_secs(86_400));
+    let server = RedisServer::start();
+    let cache = at(&server).open().await.unwrap();
+    with_cache(cache, today("dawn")).await;
+    let lives = server.command(&["PTTL", "today:today:dawn"]).integer();
+    let over = until_midnight() > left;
+    assert!((1..=86_400_000).contains(&lives) || over, "{lives}");
 }

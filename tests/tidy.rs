@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["key", "stats", "value"],
     &["config", "outcome", "site"],
     &["env", "near", "seen"],
-    &["log", "store"],
+    &["log", "store", "variable"],
     &["breaker", "lease", "outage", "remote"],
     &["flight"],
     &["inner"],

@@ -106,6 +106,17 @@ fn a_computed_ttl_is_evaluated_before_the_body() {
 }
 
 #[test]
+fn a_variable_is_named_and_read_at_run_time() {
+    let text = cached("ttl = \"$LIFE|1h\"", PLAIN).to_string();
+    let links = r#"Policy :: DEFAULT . ttl_from ("LIFE") . ttl_ms (3600000) ,"#;
+    assert!(text.contains(links), "{text}");
+
+    let text = cached("ttl = \"$LIFE\"", PLAIN).to_string();
+    let links = r#"Policy :: DEFAULT . ttl_from ("LIFE") ,"#;
+    assert!(text.contains(links), "{text}");
+}
+
+#[test]
 fn what_the_value_is_asked_is_named_before_the_body() {
     check(
         "rules",

@@ -7,7 +7,6 @@
 
 use std::future::Future;
 use std::time::Duration;
-#[cfg(feature = "redis")]
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(crate) use tokio::time::Instant;
@@ -19,13 +18,32 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Milliseconds since 1970 by this machine's clock; used only until a server has told its own time.
-#[cfg(feature = "redis")]
+/// Milliseconds since 1970 by this machine's clock: until a server has told its own time, and for days.
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     millis(since)
+}
+
+/// How long it is until the next midnight in UTC, by this machine's clock; a whole day at midnight itself, never zero.
+///
+/// ```
+/// # use cache_runtime::{cached, until_midnight};
+/// #[cached(ttl = until_midnight())]
+/// async fn visitors_today() -> u64 {
+///     42
+/// }
+/// ```
+#[must_use]
+pub fn until_midnight() -> Duration {
+    left_of_the_day(unix_ms())
+}
+
+fn left_of_the_day(unix_ms: u64) -> Duration {
+    // A day of POSIX time has no leap second.
+    const DAY: u64 = 86_400_000;
+    Duration::from_millis(DAY - unix_ms % DAY)
 }
 
 /// Runs `future` for at most `limit`; `None` when it did not finish.
@@ -58,4 +76,24 @@ pub(crate) fn after(start: Instant, duration: Duration) -> Instant {
 #[cfg(all(test, feature = "fallback"))]
 pub(crate) async fn advance(duration: Duration) {
     tokio::time::advance(duration).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_at_midnight_in_utc_and_the_next_begins() {
+        for (unix_ms, left) in [
+            (0, 86_400_000),
+            (1, 86_399_999),
+            (86_399_999, 1),
+            (86_400_000, 86_400_000),
+            // 2024-02-29T23:30:00Z
+            (1_709_249_400_000, 1_800_000),
+        ] {
+            assert_eq!(left_of_the_day(unix_ms), Duration::from_millis(left));
+        }
+        assert!(!until_midnight().is_zero());
+    }
 }

@@ -85,6 +85,15 @@ impl CacheBuilder {
     }
 }
 
+/// The duration in a variable whose name the user chose; `None` where it is not set. What it holds instead is never shown.
+pub(crate) fn duration(name: &str) -> Result<Option<Duration>, Error> {
+    let found = std::env::var(name);
+    readable(name, &found)?;
+    let lookup = |_: &str| found.clone().ok();
+    let variables = Variables { lookup: &lookup };
+    variables.secret(name, lasting_duration)
+}
+
 /// `DEBUG` is excepted: what other tools put there is no mistake.
 fn readable(name: &str, found: &Result<String, VarError>) -> Result<(), Error> {
     match found {

@@ -42,10 +42,12 @@ mod site;
 mod stats;
 mod store;
 mod value;
+mod variable;
 
 pub use cache::Cache;
 #[cfg(feature = "macros")]
 pub use cache_macros::{cache_invalidate, cached};
+pub use clock::until_midnight;
 pub use config::{CacheBuilder, CacheConfig, Durability, OnRestart};
 pub use error::{Error, ErrorKind};
 pub use global::{cache, install, with_cache};

@@ -161,6 +161,13 @@ pub(crate) fn bad_environment(problem: &Error) {
     error!(%problem, "the environment is malformed, caching in process only");
 }
 
+pub(crate) fn no_ttl(problem: &str) {
+    error!(
+        problem,
+        "a ttl cannot be read from the environment, the default is used"
+    );
+}
+
 pub(crate) fn opened(mode: Mode, location: &str) {
     info!(?mode, location, "cache opened");
 }

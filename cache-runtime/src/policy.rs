@@ -12,6 +12,8 @@ pub struct Policy {
     pub(crate) prefix: Option<&'static str>,
     /// How long an entry lives. None: the cache's default.
     pub(crate) ttl: Option<Duration>,
+    /// The environment variable that says so in the first place.
+    pub(crate) ttl_from: Option<&'static str>,
     /// Which meaning the values have; the same entry with another one is a miss.
     pub(crate) version: u32,
     /// How many bodies may run at once. None: any number.
@@ -131,6 +133,7 @@ impl Policy {
     pub const DEFAULT: Self = Self {
         prefix: None,
         ttl: None,
+        ttl_from: None,
         version: 0,
         max_loads: None,
         early: false,
@@ -155,6 +158,13 @@ impl Policy {
     #[must_use]
     pub const fn ttl_ms(mut self, ttl: u64) -> Self {
         self.ttl = Some(Duration::from_millis(ttl));
+        self
+    }
+
+    /// Names the environment variable that says the ttl.
+    #[must_use]
+    pub const fn ttl_from(mut self, variable: &'static str) -> Self {
+        self.ttl_from = Some(variable);
         self
     }
 

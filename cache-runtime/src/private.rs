@@ -16,6 +16,7 @@ use crate::key::{self, Key, Unwritable};
 use crate::log;
 use crate::near::Asker;
 use crate::value::{self, Hands, Kind, Value};
+use crate::variable;
 
 pub use crate::call::{Negative, Rules};
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
@@ -125,7 +126,7 @@ where
     let call = CachedCall {
         key,
         kind,
-        ttl: Ttl::Fixed(cache.ttl(site.policy().ttl)),
+        ttl: Ttl::Fixed(cache.ttl(site.ttl(variable::ttl))),
         ruling: None,
         terms,
         counters: Arc::clone(&bound.counters),

@@ -3,6 +3,7 @@
 use std::any::type_name;
 use std::fmt::Write as _;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,6 +20,8 @@ pub struct CallSite {
     module: &'static str,
     policy: Policy,
     style: KeyStyle,
+    /// How long entries live, once that was read from the environment.
+    ttl: OnceLock<Option<Duration>>,
     /// The first cache this function was called with, which is nearly always the only one.
     first: OnceLock<(u64, Arc<Bound>)>,
 }
@@ -38,6 +41,7 @@ impl CallSite {
             module,
             policy,
             style: KeyStyle::Arguments,
+            ttl: OnceLock::new(),
             first: OnceLock::new(),
         }
     }
@@ -60,6 +64,18 @@ impl CallSite {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// How long entries live, where the function says so: in a variable, which `read` reads at the first use, or by itself.
+    pub(crate) fn ttl(
+        &self,
+        read: impl FnOnce(&'static str, Option<Duration>) -> Option<Duration>,
+    ) -> Option<Duration> {
+        let written = self.policy.ttl;
+        match self.policy.ttl_from {
+            Some(variable) => *self.ttl.get_or_init(|| read(variable, written)),
+            None => written,
+        }
     }
 
     /// What this function means in the cache with that number; made once per cache.

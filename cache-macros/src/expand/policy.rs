@@ -12,11 +12,13 @@ use std::time::Duration;
 pub(super) fn links(policy: &Policy) -> TokenStream {
     let ms = |duration: Duration| Literal::u128_unsuffixed(duration.as_millis());
     let prefix = policy.prefix.iter().map(|prefix| quote!(.prefix(#prefix)));
-    let ttl = policy.ttl.iter().filter_map(|ttl| match ttl.value {
-        Ttl::Constant(ttl) => Some(ms(ttl)),
-        Ttl::Computed(_) | Ttl::OfValue(_) => None,
-    });
-    let ttl = ttl.map(|ttl| quote!(.ttl_ms(#ttl)));
+    let (variable, ttl) = match policy.ttl.as_ref().map(|ttl| &ttl.value) {
+        Some(Ttl::Constant(ttl)) => (None, Some(*ttl)),
+        Some(Ttl::Variable(name, default)) => (Some(name), *default),
+        Some(Ttl::Computed(_) | Ttl::OfValue(_)) | None => (None, None),
+    };
+    let variable = variable.map(|variable| quote!(.ttl_from(#variable)));
+    let ttl = ttl.map(ms).map(|ttl| quote!(.ttl_ms(#ttl)));
     let version = policy.version.map(Literal::u32_unsuffixed);
     let version = version.map(|version| quote!(.version(#version)));
     let near = (policy.near == Some(false)).then(|| quote!(.near(false)));
@@ -38,7 +40,7 @@ pub(super) fn links(policy: &Policy) -> TokenStream {
     let max_loads = policy.max_loads.map(Literal::usize_unsuffixed);
     let max_loads = max_loads.map(|loads| quote!(.max_loads(#loads)));
     quote!(
-        #(#prefix)* #(#ttl)* #version #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
+        #(#prefix)* #variable #ttl #version #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
     )
 }
 

@@ -79,6 +79,31 @@ fn an_unknown_option_names_the_nearest_or_all() {
 }
 
 #[test]
+fn a_variable_has_a_name_and_its_default_is_a_duration() {
+    for name in ["", "A B", "1A", "A$", "LIFÉ"] {
+        let message = format!(
+            "`${name}` names no environment variable; write `ttl = \"$NAME\"`, or `ttl = \"$NAME|1h\"` with what holds where it is not set"
+        );
+        check(&format!("ttl = \"${name}\""), LOAD, &[&message]);
+    }
+    check(
+        "ttl = \"$LIFE|0s\"",
+        LOAD,
+        &["a default of zero would cache nothing; give a positive duration"],
+    );
+    check(
+        "ttl = \"$LIFE|\"",
+        LOAD,
+        &["`\"\"` is not a duration; write one such as `\"5m\"`"],
+    );
+    check(
+        "near_ttl = \"$LIFE\"",
+        LOAD,
+        &["`$LIFE` is not a duration; write whole numbers with units, such as `\"1h 30m\"`"],
+    );
+}
+
+#[test]
 fn a_value_is_asked_by_one_closure_over_it() {
     let message = "a closure for `ttl` takes the value alone; write `ttl = |value| ..`, or an expression over the arguments without `|`";
     check("ttl = || DAY", LOAD, &[message]);

@@ -5,11 +5,13 @@ use crate::duration;
 use std::time::Duration;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprClosure, ExprLit, Lit, LitInt, Result};
+use syn::{Error, Expr, ExprClosure, ExprLit, Lit, LitInt, LitStr, Result};
 
 /// How long an entry lives.
 pub(crate) enum Ttl {
     Constant(Duration),
+    /// In an environment variable, with what holds where that is not set.
+    Variable(String, Option<Duration>),
     /// For each call, over the arguments.
     Computed(Expr),
     /// For each value: a closure over it.
@@ -23,9 +25,49 @@ impl Parse for Ttl {
         if let Expr::Closure(closure) = value {
             return of_value(closure);
         }
+        if let Some(literal) = variable(&value) {
+            return of_variable(literal);
+        }
         let constant = constant(&value, "ttl", ZERO)?;
         Ok(constant.map_or_else(|| Self::Computed(value), Self::Constant))
     }
+}
+
+/// `"$NAME"`, which names an environment variable.
+fn variable(value: &Expr) -> Option<&LitStr> {
+    match value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(literal),
+            ..
+        }) => literal.value().starts_with('$').then_some(literal),
+        _ => None,
+    }
+}
+
+/// `"$NAME"` or `"$NAME|1h"`.
+fn of_variable(literal: &LitStr) -> Result<Ttl> {
+    let mistake = |message: String| Err(Error::new(literal.span(), message));
+    let text = literal.value();
+    let text = text.strip_prefix('$').unwrap_or(&text);
+    let (name, default) = match text.split_once('|') {
+        Some((name, default)) => (name, Some(default)),
+        None => (text, None),
+    };
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || !name.chars().all(word) || name.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return mistake(format!(
+            "`${name}` names no environment variable; write `ttl = \"$NAME\"`, or `ttl = \"$NAME|1h\"` with what holds where it is not set"
+        ));
+    }
+    let default = match default.map(duration::parse).transpose() {
+        Ok(default) => default,
+        Err(message) => return mistake(message),
+    };
+    if default.is_some_and(|default| default.is_zero()) {
+        return mistake("a default of zero would cache nothing; give a positive duration".into());
+    }
+    Ok(Ttl::Variable(name.to_owned(), default))
 }
 
 fn of_value(closure: ExprClosure) -> Result<Ttl> {

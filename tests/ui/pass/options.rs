@@ -119,6 +119,16 @@ async fn asked_generic<T: cache_runtime::Value>(value: T) -> Option<T> {
     Some(value)
 }
 
+#[cached(ttl = "$CACHE_TTL_OF_NOBODY|1h 30m")]
+async fn by_variable(id: u64) -> u64 {
+    id
+}
+
+#[cached(ttl = cache_runtime::until_midnight())]
+async fn until_midnight(id: u64) -> u64 {
+    id
+}
+
 #[cached(near = false)]
 async fn not_near(id: u64) -> u64 {
     id
@@ -265,6 +275,8 @@ async fn main() {
     assert_eq!(asked(1).await, "1");
     assert_eq!(asked_by_path(1).await, Ok(Some(Found(1))));
     assert_eq!(asked_generic(1).await, Some(1));
+    assert_eq!(by_variable(1).await, 1);
+    assert_eq!(until_midnight(1).await, 1);
     assert_eq!(not_near(1).await, 1);
     assert_eq!(near(1).await, 1);
     assert_eq!(fleet(1).await, 1);
