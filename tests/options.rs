@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_runtime::{Cache, CacheBuilder, cache_invalidate, cached, until_midnight, with_cache};
+use cache_runtime::{
+    Cache, CacheBuilder, Codec, cache_invalidate, cached, until_midnight, with_cache,
+};
+use serde::{Deserialize, Serialize};
 use support::{Log, RedisServer, wait_until_async};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -448,6 +451,136 @@ async fn a_value_says_how_long_it_is_kept() {
     }
     let lives = |key| server.command(&["PTTL", key]).integer();
     assert!((1..=60_000).contains(&lives("far:timed:2")));
+}
+
+// --- bypass ---------------------------------------------------------------------------------
+
+#[cached(
+    prefix = "fresh",
+    skip(origin, fresh),
+    bypass = {
+        origin.runs.fetch_add(1_000, Ordering::SeqCst);
+        fresh
+    }
+)]
+async fn fresh(origin: &Origin, id: u64, fresh: bool) -> u64 {
+    let _ = id;
+    origin.ask(()).await;
+    origin.runs()
+}
+
+#[tokio::test]
+async fn a_bypassing_call_runs_its_body_and_touches_no_cache() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await {
+        let origin = Origin::open();
+        let calls = async {
+            // Asked once for each call, also for a hit; and bodies 1, 2, 3.
+            assert_eq!(fresh(&origin, 1, true).await, 1_001, "{tier}");
+            assert_eq!(cache.stats().loads, 0, "{tier}");
+            assert!(!cache.exists("fresh:fresh:1").await.unwrap(), "{tier}");
+            assert_eq!(fresh(&origin, 1, false).await, 2_002, "{tier}");
+            assert_eq!(fresh(&origin, 1, true).await, 3_003, "{tier}");
+            assert_eq!(fresh(&origin, 1, false).await, 2_002, "{tier}: a hit");
+            assert_eq!(origin.runs(), 4_003, "{tier}");
+        };
+        with_cache(cache.clone(), calls).await;
+        let stats = cache.stats();
+        assert_eq!((stats.loads, stats.hits), (1, 1), "{tier}");
+    }
+}
+
+#[tokio::test]
+async fn a_bypassing_call_follows_nobody_and_waits_for_no_redis() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await {
+        let origin = Origin::held_up();
+        let call = |bypass| {
+            let origin = Arc::clone(&origin);
+            spawn(&cache, async move { fresh(&origin, 9, bypass).await })
+        };
+        let leader = call(false);
+        origin.wait_for(1_001).await;
+        server.pause();
+        let bypassing = call(true);
+        origin.wait_for(2_002).await;
+        server.resume();
+        origin.open.add_permits(2);
+        assert_eq!(leader.await.unwrap(), 2_002, "{tier}");
+        assert_eq!(bypassing.await.unwrap(), 2_002, "{tier}");
+    }
+}
+
+// --- codec ----------------------------------------------------------------------------------
+
+/// What bincode cannot carry: a field that is left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Sparse {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mail: Option<String>,
+}
+
+fn sparse(id: u64) -> Sparse {
+    Sparse {
+        name: format!("Ann {id}"),
+        mail: None,
+    }
+}
+
+#[cached(prefix = "sparse", key = "json:{id}", codec = "json")]
+async fn as_json(origin: &Origin, id: u64) -> Sparse {
+    origin.ask(sparse(id)).await
+}
+
+#[cached(prefix = "sparse", key = "{id}")]
+async fn as_the_cache_does(origin: &Origin, id: u64) -> Sparse {
+    origin.ask(sparse(id)).await
+}
+
+#[tokio::test]
+async fn a_function_has_a_codec_of_its_own_and_each_is_checked_for_each_type() {
+    let server = RedisServer::start();
+    let cache = at(&server).near(false).codec(Codec::Bincode);
+    let cache = cache.open().await.unwrap();
+    let (log, _guard) = Log::of_this_thread();
+    let origin = Origin::open();
+    let calls = async {
+        for runs in [1, 1] {
+            assert_eq!(as_json(&origin, 1).await, sparse(1));
+            assert_eq!(origin.runs(), runs);
+        }
+        // A hit in another codec than it was stored in is a hit.
+        assert_eq!(
+            cache.get::<Sparse>("sparse:json:1").await.unwrap(),
+            Some(sparse(1))
+        );
+        // What JSON carries, bincode need not.
+        for runs in [2, 3] {
+            assert_eq!(as_the_cache_does(&origin, 1).await, sparse(1));
+            assert_eq!(origin.runs(), runs);
+        }
+    };
+    with_cache(cache.clone(), calls).await;
+    let text = |key| String::from_utf8_lossy(server.command(&["GET", key]).bytes()).into_owned();
+    assert!(text("sparse:json:1").contains(r#"{"name":"Ann 1"}"#));
+    assert_eq!(server.keys("sparse:*"), ["sparse:json:1"]);
+    let warnings = log.at(Level::WARN);
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("Sparse"), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn in_process_nothing_is_encoded() {
+    let cache = Cache::builder().open().await.unwrap();
+    let origin = Origin::open();
+    let calls = async {
+        for _ in 0..2 {
+            as_the_cache_does(&origin, 1).await;
+        }
+    };
+    with_cache(cache, calls).await;
+    assert_eq!(origin.runs(), 1);
 }
 
 // --- ttl from the environment, and from the clock -------------------------------------------

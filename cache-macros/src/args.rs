@@ -4,7 +4,7 @@
 //! A new option is a slot, a name in `NAMES` and a line in `read`.
 
 use crate::errors::{Errors, remedy};
-use crate::options::{self, Coalesce, Prefix, Prefixes, Tags, Ttl, When};
+use crate::options::{self, Coalesce, Codec, Prefix, Prefixes, Tags, Ttl, When};
 use crate::template::Template;
 use proc_macro2::{Group, TokenStream, TokenTree};
 use std::time::Duration;
@@ -89,6 +89,8 @@ pub(crate) struct CachedArgs {
     pub(crate) version: Slot<u32>,
     pub(crate) cache_if: Slot<Expr>,
     pub(crate) negative_ttl: Slot<Duration>,
+    pub(crate) bypass: Slot<Expr>,
+    pub(crate) codec: Slot<Codec>,
     pub(crate) near: Slot<bool>,
     pub(crate) near_ttl: Slot<Duration>,
     pub(crate) coalesce: Slot<Coalesce>,
@@ -113,6 +115,8 @@ impl Options for CachedArgs {
         "version",
         "cache_if",
         "negative_ttl",
+        "bypass",
+        "codec",
         "near",
         "near_ttl",
         "coalesce",
@@ -138,6 +142,8 @@ impl Options for CachedArgs {
             "negative_ttl" => {
                 assign_with(&mut self.negative_ttl, name, input, options::negative_ttl)
             }
+            "bypass" => assign(&mut self.bypass, name, input),
+            "codec" => assign(&mut self.codec, name, input),
             "near" => assign_flag(&mut self.near, name, input),
             "near_ttl" => assign_with(&mut self.near_ttl, name, input, options::near_ttl),
             "coalesce" => assign(&mut self.coalesce, name, input),

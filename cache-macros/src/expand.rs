@@ -37,6 +37,11 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
     let tagging = tagging(&tags);
     let tags = with_tags(&tags, place);
     let links = links(&policy);
+    let bypass = policy::bypass(&policy);
+    let begin = match &bypass {
+        Some(_) => quote_spanned!(place=> begin_unless(bypass, &__SITE, outcome, #key)),
+        None => quote_spanned!(place=> begin(&__SITE, outcome, #key)),
+    };
     let computed_ttl = with_computed_ttl(&policy, place);
     let rules = with_rules(&policy, place);
     let body = frame.body();
@@ -47,6 +52,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         Run::Owned => quote_spanned!(place=> call.run_owned(load)),
     };
     frame.with_block(quote_spanned! {place=>
+        #bypass
         let call = {
             use #private::{self, ViaResult as _, ViaValue as _};
             static __SITE: __private::CallSite = __private::CallSite::#new(
@@ -55,7 +61,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
                 __private::Policy::DEFAULT #links #tagging,
             );
             let outcome = (&__private::Returns::<#returned>::HERE).outcome();
-            match __private::begin(&__SITE, outcome, #key) {
+            match __private::#begin {
                 ::core::ops::ControlFlow::Break(hit) => return hit,
                 ::core::ops::ControlFlow::Continue(call) => call,
             }

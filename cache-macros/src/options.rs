@@ -168,6 +168,17 @@ impl Parse for Coalesce {
     }
 }
 
+/// How values are encoded for Redis: the name that the runtime knows, which may not be built in.
+pub(crate) struct Codec(pub(crate) &'static str);
+
+impl Parse for Codec {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let literal = string(input, "codec", "codec = \"json\"")?;
+        let words = ["bincode", "postcard", "json"].map(|word| (word, word));
+        one_of(&literal, words, "is no codec").map(Self)
+    }
+}
+
 /// What the word in a literal stands for; `problem` is what is said of any other word.
 fn one_of<T: Copy>(literal: &LitStr, words: [(&str, T); 3], problem: &str) -> Result<T> {
     let written = literal.value();

@@ -117,6 +117,17 @@ fn a_variable_is_named_and_read_at_run_time() {
 }
 
 #[test]
+fn whether_to_use_a_cache_is_evaluated_before_anything_else() {
+    check(
+        "bypass",
+        cached(
+            "bypass = fresh || id == 0, skip(fresh), codec = \"json\"",
+            "async fn load(id: u64, fresh: bool) -> User { ask(id).await }",
+        ),
+    );
+}
+
+#[test]
 fn what_the_value_is_asked_is_named_before_the_body() {
     check(
         "rules",

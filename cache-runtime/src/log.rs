@@ -121,7 +121,7 @@ pub(crate) fn not_stored(type_name: &str, problem: &CodecError) {
     warn!(
         type_name,
         %problem,
-        "values of this type cannot be stored in redis; choose the codec `json`, or change its serde attributes"
+        "values of this type cannot be stored in redis; choose a codec that carries them, or change their serde attributes"
     );
 }
 

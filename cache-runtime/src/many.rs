@@ -227,6 +227,7 @@ fn pack(
         let parcel = Parcel {
             key,
             kind,
+            codec: None,
             value,
             ttl,
             took: Duration::ZERO,

@@ -46,6 +46,8 @@ pub(crate) struct Terms {
     /// XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", PVLDB 8(8), 2015, with
     /// its parameter at 1.
     pub(crate) early: f64,
+    /// How values are encoded for Redis, if not as the cache does; the name of a codec that may not be built in.
+    pub(crate) codec: Option<&'static str>,
     /// How long a load is waited for where an expired value could be returned instead.
     pub(crate) load_timeout: Option<Duration>,
     /// A number for the templates of the tags, 0 without any: what the process keeps under other ones, or none, is no answer.
@@ -142,6 +144,7 @@ impl Policy {
             coalesce: Coalesce::Process,
             stale: Windows::NONE,
             early: 0.0,
+            codec: None,
             load_timeout: None,
             tagging: 0,
         },
@@ -172,6 +175,13 @@ impl Policy {
     #[must_use]
     pub const fn version(mut self, version: u32) -> Self {
         self.version = version;
+        self
+    }
+
+    /// Names the codec.
+    #[must_use]
+    pub const fn codec(mut self, name: &'static str) -> Self {
+        self.terms.codec = Some(name);
         self
     }
 

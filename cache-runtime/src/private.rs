@@ -77,6 +77,21 @@ impl<O: Outcome> std::fmt::Debug for Call<O> {
 /// Begins a call: writes its key, and answers at once what the process has. Nothing is awaited here, and on a hit nothing allocated.
 pub fn begin<O, K>(
     site: &'static CallSite,
+    outcome: O,
+    arguments: K,
+) -> ControlFlow<O::Returned, Call<O>>
+where
+    O: Outcome,
+    O::Value: Value,
+    K: FnOnce(&mut KeyWriter<'_>),
+{
+    begin_unless(false, site, outcome, arguments)
+}
+
+/// The same, unless this call is to touch no cache.
+pub fn begin_unless<O, K>(
+    bypass: bool,
+    site: &'static CallSite,
     _outcome: O,
     arguments: K,
 ) -> ControlFlow<O::Returned, Call<O>>
@@ -85,6 +100,9 @@ where
     O::Value: Value,
     K: FnOnce(&mut KeyWriter<'_>),
 {
+    if bypass {
+        return uncached();
+    }
     let cache = global::cache();
     let cache = cache.inner();
     if !cache.is_enabled() {

@@ -21,6 +21,7 @@ pub(super) fn links(policy: &Policy) -> TokenStream {
     let ttl = ttl.map(ms).map(|ttl| quote!(.ttl_ms(#ttl)));
     let version = policy.version.map(Literal::u32_unsuffixed);
     let version = version.map(|version| quote!(.version(#version)));
+    let codec = policy.codec.map(|codec| quote!(.codec(#codec)));
     let near = (policy.near == Some(false)).then(|| quote!(.near(false)));
     let near_ttl = policy.near_ttl.map(ms);
     let near_ttl = near_ttl.map(|ttl| quote!(.near_ttl_ms(#ttl)));
@@ -40,7 +41,7 @@ pub(super) fn links(policy: &Policy) -> TokenStream {
     let max_loads = policy.max_loads.map(Literal::usize_unsuffixed);
     let max_loads = max_loads.map(|loads| quote!(.max_loads(#loads)));
     quote!(
-        #(#prefix)* #variable #ttl #version #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
+        #(#prefix)* #variable #ttl #version #codec #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
     )
 }
 
@@ -55,6 +56,12 @@ pub(super) fn with_computed_ttl(policy: &Policy, place: Span) -> Option<TokenStr
     // A step of its own, so that another type than `Duration` is an error at the option and nowhere else.
     let computed = quote_spanned!(at(name.span())=> let ttl: ::core::time::Duration = #ttl;);
     Some(quote_spanned!(place=> #computed let call = call.ttl(ttl);))
+}
+
+/// `let bypass: bool = ..;`, before anything else, so that another type is an error at the option and nowhere else.
+pub(super) fn bypass(policy: &Policy) -> Option<TokenStream> {
+    let Given { name, value } = policy.bypass.as_ref()?;
+    Some(quote_spanned!(at(name.span())=> let bypass: bool = #value;))
 }
 
 /// `call.rules(|rules| rules.cache_if(..))`: what the value is asked at the fill.

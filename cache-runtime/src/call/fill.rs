@@ -74,6 +74,7 @@ impl Call {
         let parcel = Parcel {
             key: &self.key,
             kind: self.kind,
+            codec: self.terms.codec,
             value: loaded.value,
             ttl: loaded.ttl,
             took: loaded.took,

@@ -13,7 +13,7 @@ mod weight;
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use serde::Serialize;
@@ -93,10 +93,15 @@ impl Kind {
 pub(crate) struct Facts {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
-    /// Whether one value was encoded, decoded and encoded again without a difference.
-    round_trip: AtomicBool,
-    /// Whether it was said that values of this type cannot be stored.
-    reported: AtomicBool,
+    /// By which codecs one value was encoded, decoded and encoded again without a difference: a bit for each.
+    round_trip: AtomicU8,
+    /// By which codecs it was said that values of this type cannot be stored.
+    reported: AtomicU8,
+}
+
+/// The bit of a codec; 1 is left for none.
+fn bit(codec: Codec) -> u8 {
+    1 << codec.id()
 }
 
 static FACTS: LazyLock<RwLock<HashMap<TypeId, &'static Facts>>> = LazyLock::new(RwLock::default);
@@ -112,8 +117,8 @@ impl Facts {
         let facts = Self {
             name: type_name::<T>(),
             shape: fingerprint::shape_of::<T>(),
-            round_trip: AtomicBool::new(false),
-            reported: AtomicBool::new(false),
+            round_trip: AtomicU8::new(0),
+            reported: AtomicU8::new(0),
         };
         let mut known = FACTS.write().unwrap_or_else(PoisonError::into_inner);
         // Leaked once per type, so bounded by the program's text.
@@ -122,9 +127,10 @@ impl Facts {
             .or_insert_with(|| Box::leak(Box::new(facts)))
     }
 
-    /// True for the first caller only.
-    pub(crate) fn report(&self) -> bool {
-        !self.reported.swap(true, Ordering::Relaxed)
+    /// True for the first caller with this codec only, or without one that is built in.
+    pub(crate) fn report(&self, codec: Option<Codec>) -> bool {
+        let bit = codec.map_or(1, bit);
+        self.reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 }
 
@@ -178,15 +184,15 @@ fn encode<T: Value>(
     };
     let start = out.len();
     codec.encode(value, out)?;
-    if !facts.round_trip.load(Ordering::Relaxed) {
-        // Once per type: some serde attributes write what they cannot read back.
+    if facts.round_trip.load(Ordering::Relaxed) & bit(codec) == 0 {
+        // Once per type and codec: some serde attributes write what they cannot read back.
         let encoded = out.get(start..).unwrap_or_default();
         let checked = codec.round_trips::<T>(encoded);
         if let Err(problem) = checked {
             out.truncate(start);
             return Err(problem);
         }
-        facts.round_trip.store(true, Ordering::Relaxed);
+        facts.round_trip.fetch_or(bit(codec), Ordering::Relaxed);
     }
     Ok(())
 }

@@ -129,6 +129,12 @@ async fn until_midnight(id: u64) -> u64 {
     id
 }
 
+#[cached(skip(fresh), bypass = *fresh || user.id == 0, codec = "json")]
+async fn fresh(user: User, fresh: &bool) -> u64 {
+    let _ = fresh;
+    user.id
+}
+
 #[cached(near = false)]
 async fn not_near(id: u64) -> u64 {
     id
@@ -277,6 +283,8 @@ async fn main() {
     assert_eq!(asked_generic(1).await, Some(1));
     assert_eq!(by_variable(1).await, 1);
     assert_eq!(until_midnight(1).await, 1);
+    assert_eq!(fresh(user(), &true).await, 7);
+    assert_eq!(fresh(user(), &false).await, 7);
     assert_eq!(not_near(1).await, 1);
     assert_eq!(near(1).await, 1);
     assert_eq!(fleet(1).await, 1);
