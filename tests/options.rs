@@ -226,6 +226,45 @@ async fn nobody_follows_a_load_of_another_version() {
     }
 }
 
+// --- braces ---------------------------------------------------------------------------------
+
+#[cached(prefix = "brace", key = "{{{id}}}:{{id}}", tags = "{{{id}}}")]
+async fn in_braces(origin: &Origin, id: &str) -> String {
+    origin.ask(id.to_owned()).await
+}
+
+#[cache_invalidate(prefix = "brace", key = "{{{id}}}:{{id}}")]
+async fn forget_in_braces(id: &str) {}
+
+#[tokio::test]
+async fn braces_in_a_key_are_the_users_and_no_value_imitates_them() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await {
+        let origin = Origin::open();
+        let call = |id| with_cache(cache.clone(), in_braces(&origin, id));
+        for id in ["7", "{7}", "}:{id}"] {
+            let before = origin.runs();
+            for _ in 0..2 {
+                assert_eq!(call(id).await, id, "{tier}");
+                assert_eq!(origin.runs(), before + 1, "{tier}, {id}");
+            }
+        }
+        for way in 0..3 {
+            assert_eq!(call("7").await, "7", "{tier}");
+            let before = origin.runs();
+            match way {
+                0 => assert!(cache.delete("brace:{7}:{id}").await.unwrap()),
+                1 => drop(cache.invalidate_tag("{7}").await.unwrap()),
+                _ => with_cache(cache.clone(), forget_in_braces("7")).await,
+            }
+            assert_eq!(call("{7}").await, "{7}", "{tier}");
+            assert_eq!(origin.runs(), before, "{tier}: another entry");
+            call("7").await;
+            assert_eq!(origin.runs(), before + 1, "{tier}, {way}");
+        }
+    }
+}
+
 // --- cache_if -------------------------------------------------------------------------------
 
 #[cached(

@@ -77,7 +77,8 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
 /// `.tagging("genre:{genre}")`: enough to tell, at a hit, that an entry was kept under these tags.
 fn tagging(tags: &[Vec<Part>]) -> Option<TokenStream> {
     let spell = |part: &Part| match part {
-        Part::Text(text) => text.clone(),
+        // Not to be taken for a hole.
+        Part::Text(text) => text.replace('{', "{{").replace('}', "}}"),
         Part::Value(value, fields, shown) => {
             let fields = fields.iter().map(|field| match field {
                 Member::Named(name) => format!(".{name}"),

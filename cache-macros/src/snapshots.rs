@@ -183,6 +183,17 @@ fn tags_are_named_on_a_miss_before_the_body_runs() {
 }
 
 #[test]
+fn a_tag_of_braces_is_not_taken_for_one_with_a_hole() {
+    let tagging = |tag: &str| {
+        let text = cached(&format!("tags = \"{tag}\""), PLAIN).to_string();
+        let (_, rest) = text.split_once(". tagging (").unwrap();
+        rest.split_once(')').unwrap().0.to_owned()
+    };
+    assert_eq!(tagging("a:{id}"), r#""a:{id}""#);
+    assert_eq!(tagging("a:{{id}}"), r#""a:{{id}}""#);
+}
+
+#[test]
 fn a_policy_says_what_was_written() {
     check(
         "policy",

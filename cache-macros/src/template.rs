@@ -87,12 +87,17 @@ fn pieces(template: &str, span: Span, role: Role) -> std::result::Result<Vec<Pie
                 let (hole, after) = rest
                     .as_str()
                     .split_once('}')
-                    .ok_or("this `{` is not closed; name an argument in it, such as `{id}`")?;
+                    .ok_or("this `{` is not closed; name an argument in it, such as `{id}`, or write `{{` for the character")?;
                 push_text(&mut pieces, &mut text, role)?;
                 pieces.push(Piece::Hole(self::hole(hole, span)?));
                 rest = after.chars();
             }
-            '}' => return Err("this `}` closes nothing; remove it".to_owned()),
+            '}' => {
+                return Err(
+                    "this `}` closes nothing; remove it, or write `}}` for the character"
+                        .to_owned(),
+                );
+            }
             c => text.push(c),
         }
     }
@@ -148,7 +153,8 @@ fn push_text(
     text: &mut String,
     role: Role,
 ) -> std::result::Result<(), String> {
-    if let Some(c) = forbidden(text) {
+    // A brace that was written twice is meant.
+    if let Some(c) = forbidden(&text.replace(['{', '}'], "")) {
         return Err(format!(
             "`{}` cannot stand in a {}; use letters, digits, `:`, `-`, `_` or `.`",
             c.escape_debug(),
@@ -259,13 +265,16 @@ mod tests {
         );
         check_error(
             "{id",
-            "this `{` is not closed; name an argument in it, such as `{id}`",
+            "this `{` is not closed; name an argument in it, such as `{id}`, or write `{{` for the character",
         );
         check_error(
             "{a}'{b}",
             "`\\'` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
         );
-        check_error("id}", "this `}` closes nothing; remove it");
+        check_error(
+            "id}",
+            "this `}` closes nothing; remove it, or write `}}` for the character",
+        );
         check_error(
             "{a+b}",
             "`{a+b}` is not an argument or a field of one; write `{id}` or `{user.id}`",
@@ -326,13 +335,21 @@ mod tests {
             "a\n",
             "`\\n` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
         );
+    }
+
+    #[test]
+    fn a_brace_written_twice_stands_for_itself() {
+        check("{{id}}", r#""{id}""#);
+        check("id}}", r#""id}""#);
+        check("{{{id}}}:{{", r#""{" <id> "}:{""#);
+        check("{a}}}{{{b}", r#"<a> "}{" <b>"#);
         check_error(
-            "{{id}}",
-            "`{` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
+            "{{id}",
+            "this `}` closes nothing; remove it, or write `}}` for the character",
         );
         check_error(
-            "id}}",
-            "`}` cannot stand in a key; use letters, digits, `:`, `-`, `_` or `.`",
+            "{{{id",
+            "this `{` is not closed; name an argument in it, such as `{id}`, or write `{{` for the character",
         );
     }
 }

@@ -374,7 +374,9 @@ fn a_template_tells_its_arguments_apart() {
     check(
         "key = \"{a\"",
         item,
-        &["this `{` is not closed; name an argument in it, such as `{id}`"],
+        &[
+            "this `{` is not closed; name an argument in it, such as `{id}`, or write `{{` for the character",
+        ],
     );
     check(
         "key = \"{a.len()}\"",
@@ -479,7 +481,7 @@ fn a_sensitive_argument_is_part_of_the_key() {
 
 #[test]
 fn what_a_broken_template_may_have_named_is_not_said_to_be_unnamed() {
-    let open = "this `{` is not closed; name an argument in it, such as `{id}`";
+    let open = "this `{` is not closed; name an argument in it, such as `{id}`, or write `{{` for the character";
     check("key = \"{id\", sensitive(id)", LOAD, &[open]);
     check(
         "key = \"all\", tags = \"{id\", sensitive(id)",
@@ -514,7 +516,7 @@ fn a_tag_is_a_template() {
         "tags = [\"{id\", \"{id}{db}\", \"{idd}\"]",
         LOAD,
         &[
-            "this `{` is not closed; name an argument in it, such as `{id}`",
+            "this `{` is not closed; name an argument in it, such as `{id}`, or write `{{` for the character",
             "nothing separates `id` from `db`; put a `:` between the two",
         ],
     );
@@ -530,14 +532,7 @@ fn a_tag_is_a_template() {
 
 #[test]
 fn a_tag_has_no_characters_with_a_meaning() {
-    for (tag, character) in [
-        ("my tag", " "),
-        ("a*", "*"),
-        ("{{id}}", "{"),
-        ("id}}", "}"),
-        ("a%", "%"),
-        ("it's", "\\'"),
-    ] {
+    for (tag, character) in [("my tag", " "), ("a*", "*"), ("a%", "%"), ("it's", "\\'")] {
         let message = format!(
             "`{character}` cannot stand in a tag; use letters, digits, `:`, `-`, `_` or `.`"
         );

@@ -30,7 +30,7 @@ async fn glob(id: u64) -> u64 {
     id
 }
 
-#[cached(key = "{{id}}")]
+#[cached(key = "{{id}")]
 async fn braces(id: u64) -> u64 {
     id
 }

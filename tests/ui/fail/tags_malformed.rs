@@ -15,7 +15,7 @@ async fn space(id: u64) -> u64 {
     id
 }
 
-#[cached(tags = ["{{id}}"])]
+#[cached(tags = ["{{id}"])]
 async fn braces(id: u64) -> u64 {
     id
 }
