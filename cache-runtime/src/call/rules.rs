@@ -11,8 +11,13 @@ use crate::value::Shared;
 pub struct Rules<T> {
     keep: Option<fn(&T) -> bool>,
     ttl: Option<fn(&T) -> Duration>,
-    /// Which values are negative, and how long these are kept.
-    negative: Option<(fn(&T) -> bool, Duration)>,
+    negative: Option<Negatives<T>>,
+}
+
+/// Which values say that there is nothing, and how long these are kept.
+struct Negatives<T> {
+    is_one: fn(&T) -> bool,
+    ttl: Duration,
 }
 
 /// The answer for one value: how long its entry lives, `None` where there is to be none. It is asked with the ttl that holds
@@ -60,7 +65,10 @@ impl<T> Rules<T> {
     where
         T: Negative,
     {
-        self.negative = Some((T::is_negative, Duration::from_millis(ttl)));
+        self.negative = Some(Negatives {
+            is_one: T::is_negative,
+            ttl: Duration::from_millis(ttl).min(clock::FAR),
+        });
     }
 
     /// The rules for a value whose type is not known any more.
@@ -78,10 +86,10 @@ impl<T> Rules<T> {
         if self.keep.is_some_and(|keep| !keep(value)) {
             return None;
         }
-        if let Some((is_negative, ttl)) = self.negative
-            && is_negative(value)
+        if let Some(negative) = &self.negative
+            && (negative.is_one)(value)
         {
-            return Some(Ttl::Fixed(ttl.min(clock::FAR)));
+            return Some(Ttl::Fixed(negative.ttl));
         }
         // Whoever computes the end means it, so it is not spread.
         Some(
