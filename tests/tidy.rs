@@ -37,7 +37,8 @@ const LAYERS: &[&[&str]] = &[
         "invalidate",
         "many",
     ],
-    &["acting", "fuzz", "global", "private"],
+    &["acting", "global", "put"],
+    &["fuzz", "private"],
 ];
 
 /// Where alone in `cache-runtime/src` these may be named; tests may name them anywhere.

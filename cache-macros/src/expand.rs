@@ -5,7 +5,9 @@
 //! argument, the return type. Paths are absolute, so that it does not matter what the user has in scope. Items are never
 //! hygienic: `__private` and `__SITE` stand in a block that does not contain the body.
 
-use crate::args::Given;
+mod put;
+
+use crate::args::{Given, Slot};
 use crate::arguments::{Argument, Binding, Shown};
 use crate::function::Boxed;
 use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Policy, Run, Target};
@@ -36,7 +38,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
     let tagging = tagging(&tags);
     let tags = with_tags(&tags, place);
     let links = links(&policy);
-    let computed_ttl = with_computed_ttl(&policy, place);
+    let computed_ttl = with_computed_ttl(&policy.ttl, place);
     let body = frame.body();
     let load = frame.pinned_load();
     let run = match policy.run {
@@ -134,11 +136,11 @@ fn with_tags(tags: &[Vec<Part>], place: Span) -> Option<TokenStream> {
     Some(quote_spanned!(place=> let call = call.tags(#tags);))
 }
 
-fn with_computed_ttl(policy: &Policy, place: Span) -> Option<TokenStream> {
+fn with_computed_ttl(ttl: &Slot<Ttl>, place: Span) -> Option<TokenStream> {
     let Some(Given {
         name,
         value: Ttl::Computed(ttl),
-    }) = &policy.ttl
+    }) = ttl
     else {
         return None;
     };
@@ -169,6 +171,7 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
                 let key = closure("key", &template("key", key));
                 quote_spanned!(place=> targets.entry(#prefix, #key))
             }
+            Target::Call(call) => quote_spanned!(at(call.span())=> targets.call(#call)),
             Target::Tag(tag) => {
                 let tag = closure("tag", &template("tag", tag));
                 quote_spanned!(place=> targets.tag(#tag))
@@ -193,6 +196,8 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
         call.run(success, #load).await
     })
 }
+
+pub(crate) use put::putting;
 
 /// The only hygiene of ours.
 fn at(place: Span) -> Span {

@@ -1,5 +1,6 @@
 //! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
 
+mod put;
 mod sensitive;
 
 use crate::args::{CachedArgs, Given, InvalidateArgs, Options as _, Slot};
@@ -9,11 +10,12 @@ use crate::function::{Function, arguments_of, first_argument, spell};
 use crate::options::{Coalesce, Prefixes, Tags, Ttl, When};
 use crate::template::{Piece, Template};
 use proc_macro2::{Span, TokenStream};
+pub(crate) use put::PuttingFn;
 use quote::ToTokens;
 use sensitive::{all_are_named, none_is_skipped};
 use std::time::Duration;
 use syn::spanned::Spanned;
-use syn::{Error, GenericArgument, Ident, Member, Path, Result, ReturnType, Type};
+use syn::{Error, Expr, GenericArgument, Ident, Member, Path, Result, ReturnType, Type};
 
 /// A function whose results are kept.
 pub(crate) struct CachedFn {
@@ -75,6 +77,7 @@ pub(crate) enum Target {
     Prefix(String),
     Entry { prefix: String, key: Vec<Part> },
     Tag(Vec<Part>),
+    Call(Expr),
 }
 
 /// A piece of a template whose argument was found.
@@ -94,7 +97,7 @@ impl CachedFn {
             "a cached function",
             "use `cache.get_or_set(..)` inside it",
         ));
-        errors.keep(returns_something(&function));
+        errors.keep(returns_something(&function, CachedArgs::ATTRIBUTE));
         let runtime = args.runtime.take();
         let mut frame = Frame::new(function, runtime, "a cached value", &mut errors);
         let sensitive = frame.hash(args.sensitive.take(), &mut errors);
@@ -209,7 +212,7 @@ impl InvalidatingFn {
         let when = args.when.take().map(|when| when.value).unwrap_or_default();
         let targets = targets(args, &frame, &mut errors);
         let templates = targets.iter().filter_map(|target| match target {
-            Target::Prefix(_) => None,
+            Target::Prefix(_) | Target::Call(_) => None,
             Target::Entry { key: template, .. } | Target::Tag(template) => Some(template),
         });
         all_are_named(&sensitive, templates, &mut errors);
@@ -224,7 +227,8 @@ impl InvalidatingFn {
 /// What is forgotten, without what a mistake leaves open.
 fn targets(args: InvalidateArgs, frame: &Frame, errors: &mut Errors) -> Vec<Target> {
     // After a mistake in an option, which is reported already, that one does not count as missing.
-    let (no_prefix, no_tags) = (!args.attempts("prefix"), !args.attempts("tags"));
+    let no_prefix = !args.attempts("prefix");
+    let nothing_else = !args.attempts("tags") && !args.attempts("entry");
     let mut targets = match (args.prefix, args.key) {
         (Some(prefix), None) => {
             let prefixes = prefix.value.0.into_iter();
@@ -239,14 +243,16 @@ fn targets(args: InvalidateArgs, frame: &Frame, errors: &mut Errors) -> Vec<Targ
             errors.push(Error::new(key.name.span(), message));
             Vec::new()
         }
-        (None, None) if no_prefix && no_tags => {
-            let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"` or `tags = [..]`";
+        (None, None) if no_prefix && nothing_else => {
+            let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`, `tags = [..]` or `entry = ..`";
             errors.push(Error::new(Span::call_site(), message));
             Vec::new()
         }
         (None, _) => Vec::new(),
     };
     targets.extend(frame.tags(args.tags, errors).into_iter().map(Target::Tag));
+    let calls = args.entry.map(|calls| calls.value.0).unwrap_or_default();
+    targets.extend(calls.into_iter().map(Target::Call));
     targets
 }
 
@@ -321,7 +327,7 @@ fn is_async(function: &Function, what: &str, instead: &str) -> Result<()> {
     Err(Error::new(function.signature.fn_token.span, message))
 }
 
-fn returns_something(function: &Function) -> Result<()> {
+fn returns_something(function: &Function, attribute: &str) -> Result<()> {
     let nothing = match &function.signature.output {
         ReturnType::Default => Some(function.signature.ident.span()),
         ReturnType::Type(_, returned) => match &**returned {
@@ -333,7 +339,9 @@ fn returns_something(function: &Function) -> Result<()> {
         None => Ok(()),
         Some(place) => Err(Error::new(
             place,
-            "this function returns nothing that could be cached; return a value, or remove `#[cached]`",
+            format!(
+                "this function returns nothing that could be cached; return a value, or remove `#[{attribute}]`"
+            ),
         )),
     }
 }

@@ -3,50 +3,13 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
-use crate::call::Call;
 use crate::error::{Error, ErrorKind};
-use crate::intent::{Intent, Purpose, Reached, Unnamed};
+use crate::intent::{Intent, Purpose, Reached, entry_of};
 use crate::invalidate::Pending;
 use crate::invalidated::{Invalidated, Reach};
 use crate::log;
-
-/// Why a call names no entry.
-#[derive(Debug)]
-pub(crate) enum NoEntry {
-    /// It reaches no cached function.
-    NotCached,
-    Unnamed(Unnamed),
-}
-
-/// The entry that a call is about. The call is polled once, and its body does not run.
-pub(crate) fn entry_of<F: Future>(call: F) -> Result<Box<Call>, NoEntry> {
-    let intent = Intent::new(Purpose::Name);
-    let call = pin!(call);
-    let _ = intent.poll(call, &mut Context::from_waker(Waker::noop()));
-    match intent.reached() {
-        Reached::Entry(entry) => Ok(entry),
-        Reached::Unnamed(unnamed) => Err(NoEntry::Unnamed(unnamed)),
-        Reached::Nowhere | Reached::Function | Reached::Nothing => Err(NoEntry::NotCached),
-    }
-}
-
-impl From<NoEntry> for Error {
-    fn from(none: NoEntry) -> Self {
-        match none {
-            NoEntry::NotCached => Self::new(
-                ErrorKind::NotCached,
-                "the call reaches no cached function at once; give it the future of an annotated one, not awaited",
-            ),
-            NoEntry::Unnamed(Unnamed { problem, prefix }) => {
-                let problem =
-                    format!("an argument of `{prefix}` cannot be part of a key: {problem}");
-                Self::new(ErrorKind::Key, problem)
-            }
-        }
-    }
-}
 
 /// The key of the entry that a call is about, as [`Cache::get`](crate::Cache::get) and its kin take it: without the cache's
 /// key prefix. Also where the cache is disabled, and whether or not there is an entry. The body does not run.

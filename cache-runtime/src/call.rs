@@ -390,7 +390,7 @@ impl Call {
 }
 
 impl Ttl {
-    fn left(self, now: Instant) -> Duration {
+    pub(crate) fn left(self, now: Instant) -> Duration {
         match self {
             Self::Fixed(ttl) => ttl,
             Self::Until(end) => end.saturating_duration_since(now),

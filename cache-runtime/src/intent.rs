@@ -5,11 +5,13 @@
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use crate::call::Call;
+use crate::error::{Error, ErrorKind};
+use crate::inner::Inner;
 
 /// What is to become of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,8 @@ pub(crate) enum Reached {
 pub(crate) struct Unnamed {
     /// Why.
     pub(crate) problem: String,
-    /// Under which it would stand.
+    /// Where it would stand.
+    pub(crate) cache: Arc<Inner>,
     pub(crate) prefix: String,
 }
 
@@ -135,5 +138,43 @@ struct Before(Option<Arc<Intent>>);
 impl Drop for Before {
     fn drop(&mut self) {
         HERE.with_borrow_mut(|here| here.intent = self.0.take());
+    }
+}
+
+/// Why a call names no entry.
+#[derive(Debug)]
+pub(crate) enum NoEntry {
+    /// It reaches no cached function.
+    NotCached,
+    Unnamed(Unnamed),
+}
+
+/// The entry that a call is about. The call is polled once, and its body does not run.
+pub(crate) fn entry_of<F: Future>(call: F) -> Result<Box<Call>, NoEntry> {
+    let intent = Intent::new(Purpose::Name);
+    let call = pin!(call);
+    let _ = intent.poll(call, &mut Context::from_waker(Waker::noop()));
+    match intent.reached() {
+        Reached::Entry(entry) => Ok(entry),
+        Reached::Unnamed(unnamed) => Err(NoEntry::Unnamed(unnamed)),
+        Reached::Nowhere | Reached::Function | Reached::Nothing => Err(NoEntry::NotCached),
+    }
+}
+
+impl From<NoEntry> for Error {
+    fn from(none: NoEntry) -> Self {
+        match none {
+            NoEntry::NotCached => Self::new(
+                ErrorKind::NotCached,
+                "the call reaches no cached function at once; give it the future of an annotated one, not awaited",
+            ),
+            NoEntry::Unnamed(Unnamed {
+                problem, prefix, ..
+            }) => {
+                let problem =
+                    format!("an argument of `{prefix}` cannot be part of a key: {problem}");
+                Self::new(ErrorKind::Key, problem)
+            }
+        }
     }
 }

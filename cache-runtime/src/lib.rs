@@ -36,6 +36,7 @@ mod outage;
 mod outcome;
 mod patience;
 mod policy;
+mod put;
 mod random;
 mod remote;
 mod secret;
@@ -48,7 +49,7 @@ mod value;
 pub use acting::{invalidate, key_of, peek, refresh};
 pub use cache::Cache;
 #[cfg(feature = "macros")]
-pub use cache_macros::{cache_invalidate, cached};
+pub use cache_macros::{cache_invalidate, cache_put, cached};
 pub use config::{CacheBuilder, CacheConfig, Durability, OnRestart};
 pub use error::{Error, ErrorKind};
 pub use global::{bypass, cache, install, with_cache};

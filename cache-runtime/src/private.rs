@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
-use crate::entry;
+use crate::entry as entries;
 use crate::global;
 use crate::inner::Inner;
 use crate::intent::{self, Here, Intent, Purpose, Reached, Unnamed};
@@ -21,6 +21,7 @@ pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::{KeyPart, KeyWriter};
 pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};
 pub use crate::policy::{Coalesce, Policy};
+pub use crate::put::{Entry, HoldsThe, Put, PutSite, entry, put};
 pub use crate::site::CallSite;
 
 /// One call of an annotated function that was not answered at once.
@@ -102,7 +103,7 @@ where
                 tagging: terms.tagging,
                 early: terms.early,
             };
-            entry::near(cache, &text, asker, kind)
+            entries::near(cache, &text, asker, kind)
         }
         Ok(_) | Err(_) => None,
     };
@@ -118,6 +119,7 @@ where
             cache.unwritable(&problem, || log::no_key(site.function(), &problem));
             let unnamed = Unnamed {
                 problem: problem.to_string(),
+                cache: Arc::clone(cache),
                 prefix: site.prefix(),
             };
             return uncached(text, intent.as_ref(), Reached::Unnamed(unnamed));

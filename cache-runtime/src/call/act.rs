@@ -1,5 +1,6 @@
 //! A call that its caller acts on: see [`crate::intent`].
 
+use std::fmt;
 use std::future::pending;
 
 use super::{Call, Turn};
@@ -107,5 +108,13 @@ impl Call {
             // Dropped before it has ended, it is forgotten everywhere.
             _ => Pending::of_entries(&self.cache, [&self.key]).begin(),
         }
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
