@@ -2,20 +2,20 @@
 
 mod put;
 mod sensitive;
+mod shape;
 
 use crate::args::{CachedArgs, Given, InvalidateArgs, Options as _, Slot};
 use crate::arguments::{Argument, Arguments, Shown};
 use crate::errors::Errors;
-use crate::function::{Function, arguments_of, first_argument, spell};
+use crate::function::Function;
 use crate::options::{Coalesce, Prefixes, Tags, Ttl, When};
 use crate::template::{Piece, Template};
 use proc_macro2::{Span, TokenStream};
 pub(crate) use put::PuttingFn;
-use quote::ToTokens;
 use sensitive::{all_are_named, none_is_skipped};
+use shape::{is_async, is_owned, opaque, returns_something};
 use std::time::Duration;
-use syn::spanned::Spanned;
-use syn::{Error, Expr, GenericArgument, Ident, Member, Path, Result, ReturnType, Type};
+use syn::{Error, Expr, Ident, Member, Path, Result, Type};
 
 /// A function whose results are kept.
 pub(crate) struct CachedFn {
@@ -317,84 +317,6 @@ impl Frame {
         }
         errors.finish(parts)
     }
-}
-
-fn is_async(function: &Function, what: &str, instead: &str) -> Result<()> {
-    if function.is_async() {
-        return Ok(());
-    }
-    let message = format!("{what} must be `async`; add `async`, or {instead}");
-    Err(Error::new(function.signature.fn_token.span, message))
-}
-
-fn returns_something(function: &Function, attribute: &str) -> Result<()> {
-    let nothing = match &function.signature.output {
-        ReturnType::Default => Some(function.signature.ident.span()),
-        ReturnType::Type(_, returned) => match &**returned {
-            Type::Tuple(tuple) if tuple.elems.is_empty() => Some(tuple.span()),
-            _ => None,
-        },
-    };
-    match nothing {
-        None => Ok(()),
-        Some(place) => Err(Error::new(
-            place,
-            format!(
-                "this function returns nothing that could be cached; return a value, or remove `#[{attribute}]`"
-            ),
-        )),
-    }
-}
-
-fn is_owned(returned: &Type) -> Result<()> {
-    let Some((place, target)) = borrowed(returned) else {
-        return Ok(());
-    };
-    let owned = match target {
-        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
-        Type::Slice(slice) => format!("Vec<{}>", spell(&slice.elem)),
-        _ => spell(target),
-    };
-    let written = match place {
-        Type::Reference(_) => format!("&{}", spell(target)),
-        _ => spell(place),
-    };
-    let message = format!("a cached value must be owned; return `{owned}` instead of `{written}`");
-    Err(Error::new_spanned(place, message))
-}
-
-/// What is borrowed in a type, and the type of which it is, as far as is seen without knowing types; the compiler finds
-/// the rest, but says less.
-fn borrowed(returned: &Type) -> Option<(&Type, &Type)> {
-    match returned {
-        Type::Reference(reference) => Some((returned, &reference.elem)),
-        Type::Tuple(tuple) => tuple.elems.iter().find_map(borrowed),
-        _ => match borrowed_cow(returned) {
-            Some(target) => Some((returned, target)),
-            None => ["Option", "Result", "Vec"]
-                .into_iter()
-                .find_map(|name| first_argument(returned, name))
-                .and_then(borrowed),
-        },
-    }
-}
-
-/// `T` of `Cow<'a, T>`.
-fn borrowed_cow(returned: &Type) -> Option<&Type> {
-    let mut arguments = arguments_of(returned, "Cow")?;
-    match (arguments.next()?, arguments.next()?) {
-        (GenericArgument::Lifetime(lifetime), GenericArgument::Type(target))
-            if lifetime.ident != "static" =>
-        {
-            Some(target)
-        }
-        _ => None,
-    }
-}
-
-/// Where `impl ..` stands in a type.
-fn opaque(returned: &Type) -> Option<Span> {
-    crate::arguments::mentions(returned.to_token_stream(), "impl")
 }
 
 #[cfg(test)]

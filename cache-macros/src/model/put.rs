@@ -1,6 +1,7 @@
 //! A function whose result becomes an entry.
 
-use super::{Frame, is_async, returns_something};
+use super::Frame;
+use super::shape::{is_async, returns_something};
 use crate::args::{Options as _, PutArgs, Slot};
 use crate::errors::Errors;
 use crate::function::Function;
