@@ -28,8 +28,17 @@ const LAYERS: &[&[&str]] = &[
     &["breaker", "lease", "outage", "remote"],
     &["flight"],
     &["inner"],
-    &["cache", "call", "entry", "health", "invalidate", "many"],
-    &["fuzz", "global", "private"],
+    &[
+        "cache",
+        "call",
+        "entry",
+        "health",
+        "intent",
+        "invalidate",
+        "many",
+    ],
+    &["acting", "global", "put"],
+    &["fuzz", "private"],
 ];
 
 /// Where alone in `cache-runtime/src` these may be named; tests may name them anywhere.

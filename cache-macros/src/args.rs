@@ -4,7 +4,7 @@
 //! A new option is a slot, a name in `NAMES` and a line in `read`.
 
 use crate::errors::{Errors, remedy};
-use crate::options::{self, Coalesce, Codec, Prefix, Prefixes, Tags, Ttl, When};
+use crate::options::{self, Calls, Coalesce, Codec, Prefix, Prefixes, Tags, Ttl, When};
 use crate::template::Template;
 use proc_macro2::{Group, TokenStream, TokenTree};
 use std::time::Duration;
@@ -174,6 +174,7 @@ pub(crate) struct InvalidateArgs {
     pub(crate) key: Slot<Template>,
     pub(crate) sensitive: Slot<Vec<Ident>>,
     pub(crate) tags: Slot<Tags>,
+    pub(crate) entry: Slot<Calls>,
     pub(crate) when: Slot<When>,
     pub(crate) runtime: Slot<Path>,
     /// The words of all options that were written, those with a mistake included.
@@ -190,7 +191,15 @@ impl InvalidateArgs {
 
 impl Options for InvalidateArgs {
     const ATTRIBUTE: &str = "cache_invalidate";
-    const NAMES: &[&str] = &["prefix", "key", "sensitive", "tags", "when", "crate"];
+    const NAMES: &[&str] = &[
+        "prefix",
+        "key",
+        "sensitive",
+        "tags",
+        "entry",
+        "when",
+        "crate",
+    ];
 
     fn read(&mut self, name: &Ident, input: ParseStream<'_>) -> Option<Result<()>> {
         self.given.push(name.to_string());
@@ -199,9 +208,41 @@ impl Options for InvalidateArgs {
             "key" => assign(&mut self.key, name, input),
             "sensitive" => list(&mut self.sensitive, name, input),
             "tags" => assign(&mut self.tags, name, input),
+            "entry" => assign(&mut self.entry, name, input),
             "when" => assign(&mut self.when, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
             _ => return None,
+        })
+    }
+}
+
+/// Options of `#[cache_put]`.
+#[derive(Default)]
+pub(crate) struct PutArgs {
+    pub(crate) entry: Slot<Expr>,
+    pub(crate) ttl: Slot<Ttl>,
+    pub(crate) runtime: Slot<Path>,
+    /// Whether `entry` was written, also with a mistake, or a word that may be meant to be it.
+    pub(crate) names_entry: bool,
+}
+
+impl Options for PutArgs {
+    const ATTRIBUTE: &str = "cache_put";
+    const NAMES: &[&str] = &["entry", "ttl", "crate"];
+
+    fn read(&mut self, name: &Ident, input: ParseStream<'_>) -> Option<Result<()>> {
+        Some(match name.to_string().as_str() {
+            "entry" => {
+                self.names_entry = true;
+                let call = |input: ParseStream<'_>| options::entry(input.parse()?);
+                assign_with(&mut self.entry, name, input, call)
+            }
+            "ttl" => assign(&mut self.ttl, name, input),
+            "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
+            _ => {
+                self.names_entry = true;
+                return None;
+            }
         })
     }
 }

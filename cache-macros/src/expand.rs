@@ -6,6 +6,7 @@
 //! hygienic: `__private` and `__SITE` stand in a block that does not contain the body.
 
 mod policy;
+mod put;
 
 use crate::arguments::{Argument, Binding, Shown};
 use crate::function::Boxed;
@@ -42,7 +43,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         Some(_) => quote_spanned!(place=> begin_unless(bypass, &__SITE, outcome, #key)),
         None => quote_spanned!(place=> begin(&__SITE, outcome, #key)),
     };
-    let computed_ttl = with_computed_ttl(&policy, place);
+    let computed_ttl = with_computed_ttl(&policy.ttl, place);
     let rules = with_rules(&policy, place);
     let body = frame.body();
     let load = frame.pinned_load();
@@ -134,6 +135,7 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
                 let key = closure("key", &template("key", key));
                 quote_spanned!(place=> targets.entry(#prefix, #key))
             }
+            Target::Call(call) => quote_spanned!(at(call.span())=> targets.call(#call)),
             Target::Tag(tag) => {
                 let tag = closure("tag", &template("tag", tag));
                 quote_spanned!(place=> targets.tag(#tag))
@@ -158,6 +160,8 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
         call.run(success, #load).await
     })
 }
+
+pub(crate) use put::putting;
 
 /// The only hygiene of ours.
 fn at(place: Span) -> Span {

@@ -27,6 +27,15 @@ pub fn cached(attribute: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
+#[doc = include_str!("../docs/cache_put.md")]
+#[proc_macro_attribute]
+pub fn cache_put(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    errors::or_unchanged(item.into(), |item| {
+        model::PuttingFn::new(attribute.into(), item).map(expand::putting)
+    })
+    .into()
+}
+
 #[doc = include_str!("../docs/cache_invalidate.md")]
 #[proc_macro_attribute]
 pub fn cache_invalidate(attribute: TokenStream, item: TokenStream) -> TokenStream {

@@ -1,20 +1,22 @@
 //! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
 
 mod policy;
+mod put;
 mod sensitive;
+mod shape;
 
 use crate::args::{CachedArgs, Given, InvalidateArgs, Options as _, Slot};
 use crate::arguments::{Argument, Arguments, Shown};
 use crate::errors::Errors;
-use crate::function::{Function, arguments_of, first_argument, spell};
+use crate::function::Function;
 use crate::options::{Prefixes, Tags, When};
 use crate::template::{Piece, Template};
 pub(crate) use policy::{Policy, Run};
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+pub(crate) use put::PuttingFn;
 use sensitive::{all_are_named, none_is_skipped};
-use syn::spanned::Spanned;
-use syn::{Error, GenericArgument, Ident, Member, Path, Result, ReturnType, Type};
+use shape::{is_async, is_owned, opaque, returns_something};
+use syn::{Error, Expr, Ident, Member, Path, Result, Type};
 
 /// A function whose results are kept.
 pub(crate) struct CachedFn {
@@ -50,6 +52,7 @@ pub(crate) enum Target {
     Prefix(String),
     Entry { prefix: String, key: Vec<Part> },
     Tag(Vec<Part>),
+    Call(Expr),
 }
 
 /// A piece of a template whose argument was found.
@@ -69,7 +72,7 @@ impl CachedFn {
             "a cached function",
             "use `cache.get_or_set(..)` inside it",
         ));
-        errors.keep(returns_something(&function));
+        errors.keep(returns_something(&function, CachedArgs::ATTRIBUTE));
         let runtime = args.runtime.take();
         let mut frame = Frame::new(function, runtime, "a cached value", &mut errors);
         let sensitive = frame.hash(args.sensitive.take(), &mut errors);
@@ -116,7 +119,7 @@ impl InvalidatingFn {
         let when = args.when.take().map(|when| when.value).unwrap_or_default();
         let targets = targets(args, &frame, &mut errors);
         let templates = targets.iter().filter_map(|target| match target {
-            Target::Prefix(_) => None,
+            Target::Prefix(_) | Target::Call(_) => None,
             Target::Entry { key: template, .. } | Target::Tag(template) => Some(template),
         });
         all_are_named(&sensitive, templates, &mut errors);
@@ -131,7 +134,8 @@ impl InvalidatingFn {
 /// What is forgotten, without what a mistake leaves open.
 fn targets(args: InvalidateArgs, frame: &Frame, errors: &mut Errors) -> Vec<Target> {
     // After a mistake in an option, which is reported already, that one does not count as missing.
-    let (no_prefix, no_tags) = (!args.attempts("prefix"), !args.attempts("tags"));
+    let no_prefix = !args.attempts("prefix");
+    let nothing_else = !args.attempts("tags") && !args.attempts("entry");
     let mut targets = match (args.prefix, args.key) {
         (Some(prefix), None) => {
             let prefixes = prefix.value.0.into_iter();
@@ -146,14 +150,16 @@ fn targets(args: InvalidateArgs, frame: &Frame, errors: &mut Errors) -> Vec<Targ
             errors.push(Error::new(key.name.span(), message));
             Vec::new()
         }
-        (None, None) if no_prefix && no_tags => {
-            let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"` or `tags = [..]`";
+        (None, None) if no_prefix && nothing_else => {
+            let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`, `tags = [..]` or `entry = ..`";
             errors.push(Error::new(Span::call_site(), message));
             Vec::new()
         }
         (None, _) => Vec::new(),
     };
     targets.extend(frame.tags(args.tags, errors).into_iter().map(Target::Tag));
+    let calls = args.entry.map(|calls| calls.value.0).unwrap_or_default();
+    targets.extend(calls.into_iter().map(Target::Call));
     targets
 }
 
@@ -218,82 +224,6 @@ impl Frame {
         }
         errors.finish(parts)
     }
-}
-
-fn is_async(function: &Function, what: &str, instead: &str) -> Result<()> {
-    if function.is_async() {
-        return Ok(());
-    }
-    let message = format!("{what} must be `async`; add `async`, or {instead}");
-    Err(Error::new(function.signature.fn_token.span, message))
-}
-
-fn returns_something(function: &Function) -> Result<()> {
-    let nothing = match &function.signature.output {
-        ReturnType::Default => Some(function.signature.ident.span()),
-        ReturnType::Type(_, returned) => match &**returned {
-            Type::Tuple(tuple) if tuple.elems.is_empty() => Some(tuple.span()),
-            _ => None,
-        },
-    };
-    match nothing {
-        None => Ok(()),
-        Some(place) => Err(Error::new(
-            place,
-            "this function returns nothing that could be cached; return a value, or remove `#[cached]`",
-        )),
-    }
-}
-
-fn is_owned(returned: &Type) -> Result<()> {
-    let Some((place, target)) = borrowed(returned) else {
-        return Ok(());
-    };
-    let owned = match target {
-        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
-        Type::Slice(slice) => format!("Vec<{}>", spell(&slice.elem)),
-        _ => spell(target),
-    };
-    let written = match place {
-        Type::Reference(_) => format!("&{}", spell(target)),
-        _ => spell(place),
-    };
-    let message = format!("a cached value must be owned; return `{owned}` instead of `{written}`");
-    Err(Error::new_spanned(place, message))
-}
-
-/// What is borrowed in a type, and the type of which it is, as far as is seen without knowing types; the compiler finds
-/// the rest, but says less.
-fn borrowed(returned: &Type) -> Option<(&Type, &Type)> {
-    match returned {
-        Type::Reference(reference) => Some((returned, &reference.elem)),
-        Type::Tuple(tuple) => tuple.elems.iter().find_map(borrowed),
-        _ => match borrowed_cow(returned) {
-            Some(target) => Some((returned, target)),
-            None => ["Option", "Result", "Vec"]
-                .into_iter()
-                .find_map(|name| first_argument(returned, name))
-                .and_then(borrowed),
-        },
-    }
-}
-
-/// `T` of `Cow<'a, T>`.
-fn borrowed_cow(returned: &Type) -> Option<&Type> {
-    let mut arguments = arguments_of(returned, "Cow")?;
-    match (arguments.next()?, arguments.next()?) {
-        (GenericArgument::Lifetime(lifetime), GenericArgument::Type(target))
-            if lifetime.ident != "static" =>
-        {
-            Some(target)
-        }
-        _ => None,
-    }
-}
-
-/// Where `impl ..` stands in a type.
-fn opaque(returned: &Type) -> Option<Span> {
-    crate::arguments::mentions(returned.to_token_stream(), "impl")
 }
 
 #[cfg(test)]

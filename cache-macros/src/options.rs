@@ -116,6 +116,35 @@ impl Parse for Tags {
     }
 }
 
+/// Calls of cached functions: one, or several in brackets.
+pub(crate) struct Calls(pub(crate) Vec<Expr>);
+
+impl Parse for Calls {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        const NONE: &str = "no entry would invalidate nothing; name one, such as `get_user(id)`";
+        let mut errors = Errors::default();
+        let calls = one_or_several(input, NONE)?.into_iter();
+        let calls = calls.filter_map(|call| errors.keep(entry(call))).collect();
+        errors.finish(Self(calls))
+    }
+}
+
+/// A call of a cached function, which names an entry.
+pub(crate) fn entry(call: Expr) -> Result<Expr> {
+    let problem = match bare(call) {
+        call @ (Expr::Call(_) | Expr::MethodCall(_)) => return Ok(call),
+        Expr::Await(waits) => Error::new(
+            waits.await_token.span,
+            "the call itself names the entry; remove `.await`",
+        ),
+        other => Error::new_spanned(
+            other,
+            "`entry` takes a call of a cached function; write `entry = get_user(id)`",
+        ),
+    };
+    Err(problem)
+}
+
 /// The values in brackets, or a single one without; `none` is what is said of empty brackets.
 fn one_or_several(input: ParseStream<'_>, none: &str) -> Result<Vec<Expr>> {
     match bare(input.parse()?) {

@@ -6,7 +6,7 @@ use std::{env, fs};
 use proc_macro2::TokenStream;
 
 use crate::errors;
-use crate::model::{CachedFn, InvalidatingFn};
+use crate::model::{CachedFn, InvalidatingFn, PuttingFn};
 
 fn cached(attribute: &str, item: &str) -> TokenStream {
     let model = CachedFn::new(attribute.parse().unwrap(), item.parse().unwrap());
@@ -16,6 +16,11 @@ fn cached(attribute: &str, item: &str) -> TokenStream {
 fn invalidating(attribute: &str, item: &str) -> TokenStream {
     let model = InvalidatingFn::new(attribute.parse().unwrap(), item.parse().unwrap());
     crate::expand::invalidating(model.unwrap_or_else(|error| panic!("{error}")))
+}
+
+fn putting(attribute: &str, item: &str) -> TokenStream {
+    let model = PuttingFn::new(attribute.parse().unwrap(), item.parse().unwrap());
+    crate::expand::putting(model.unwrap_or_else(|error| panic!("{error}")))
 }
 
 /// Compares an expansion with the file of that name; answers it as text.
@@ -272,4 +277,29 @@ fn a_mistake_leaves_the_function_unchanged() {
         CachedFn::new(attribute, item).map(crate::expand::cached)
     });
     check("mistakes", expansion);
+}
+
+#[test]
+fn an_entry_is_named_by_a_call_before_the_body() {
+    let item = "async fn update(&self, id: u64) { self.store(id).await; }";
+    check(
+        "invalidate_call",
+        invalidating(
+            r#"prefix = "stats", entry = [get_user(id), self.profile(&id)]"#,
+            item,
+        ),
+    );
+}
+
+#[test]
+fn what_is_returned_becomes_the_entry_of_a_call() {
+    let item = "async fn save(user: User) -> Result<User, DbError> { store(user).await }";
+    check(
+        "put",
+        putting(r#"entry = get_user(user.id), ttl = "1h""#, item),
+    );
+    check(
+        "put_computed_ttl",
+        putting("entry = get_user(user.id), ttl = user.keep()", item),
+    );
 }

@@ -170,6 +170,7 @@ impl Cache {
                 terms: self.inner.terms_by_hand(),
                 counters,
                 limit: None,
+                intent: None,
             }),
             _ => return load().await,
         };

@@ -8,6 +8,7 @@
 //! *Has somebody just finished?* Between our look-up and our taking the lead the last leader may have filled and left;
 //! so the lease is only granted while the entry is the one that was seen, and the near tier is asked again.
 
+mod act;
 mod fill;
 mod load;
 mod rules;
@@ -21,6 +22,7 @@ use crate::clock::{self, Instant};
 use crate::entry::{Aged, Found, Query};
 use crate::flight::{Cabin, Follower, Joined, Landing, Seat};
 use crate::inner::Inner;
+use crate::intent::Intent;
 use crate::key::Key;
 use crate::lease::Permit;
 use crate::limit::Limit;
@@ -43,6 +45,7 @@ const MAX_FAILED_FLIGHTS: usize = 2;
 const MAX_CHANGES: usize = 3;
 
 /// One call: which entry of which cache, of what type, kept for how long.
+#[derive(Clone)]
 pub(crate) struct Call {
     pub(crate) cache: Arc<Inner>,
     pub(crate) key: Key,
@@ -54,6 +57,8 @@ pub(crate) struct Call {
     pub(crate) counters: Arc<Counters>,
     /// How many bodies of this function may run at once.
     pub(crate) limit: Option<Arc<Limit>>,
+    /// What is to become of it, if not what becomes of any call.
+    pub(crate) intent: Option<Arc<Intent>>,
 }
 
 /// How long the entry lives.
@@ -99,7 +104,10 @@ struct Load {
 impl Call {
     /// Finds the value, somebody who is loading it, or the seat of the one who loads.
     fn turn(&self) -> Boxed<'_, Turn> {
-        Box::pin(self.take_turn())
+        match &self.intent {
+            None => Box::pin(self.take_turn()),
+            Some(intent) => Box::pin(self.act(intent)),
+        }
     }
 
     async fn take_turn(&self) -> Turn {
@@ -109,7 +117,7 @@ impl Call {
         let mut failed = false;
         while failures < MAX_FAILED_FLIGHTS {
             let began = flights.ticket();
-            let (mut aged, seen) = match self.query().fetch().await {
+            let (mut aged, seen) = match self.look().await {
                 Found::Value(value) => return Turn::Found(value),
                 Found::Aged(aged, seen) => (Some(aged), seen),
                 Found::Nothing(seen) => (None, seen),
@@ -229,10 +237,12 @@ impl Call {
         let mut patience = Patience::new();
         let began = clock::now();
         loop {
+            // Before what is missing is created.
+            let overtaken = self.overtakes(&seen);
+            let before = self.stamp(&seen);
             let (Some(remote), Some(seen_remote)) = (&self.cache.remote, &mut seen.remote) else {
                 return Some(self.take_off_locally(seat, seen, aged));
             };
-            let overtaken = seen_remote.overtaken();
             if let Err(trouble) = remote.renew(&self.key, seen_remote, self.kept()).await {
                 return Some(self.take_off_without_redis(seat, seen, aged, &trouble));
             }
@@ -275,7 +285,7 @@ impl Call {
                 }
             }
             // Departed before this look: whoever comes later may only share what it finds if he saw what we saw.
-            (aged, seen) = match self.query().fetch().await {
+            (aged, seen) = match self.look_again(before).await {
                 Found::Value(value) => {
                     seat.land(Arc::clone(&value));
                     return Some(Turn::Found(value));
@@ -385,7 +395,7 @@ impl Call {
 }
 
 impl Ttl {
-    fn left(self, now: Instant) -> Duration {
+    pub(crate) fn left(self, now: Instant) -> Duration {
         match self {
             Self::Fixed(ttl) => ttl,
             Self::Until(end) => end.saturating_duration_since(now),

@@ -31,6 +31,8 @@ pub enum ErrorKind {
     Refused,
     /// The cache is closed.
     Closed,
+    /// A call reaches no cached function.
+    NotCached,
 }
 
 impl Error {

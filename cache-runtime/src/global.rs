@@ -12,7 +12,16 @@ use crate::log;
 static DEFAULT: OnceCell<Cache> = OnceCell::new();
 
 tokio::task_local! {
-    static CURRENT: Cache;
+    static CURRENT: Scope;
+}
+
+/// What holds for the calls inside a future.
+#[derive(Clone, Default)]
+struct Scope {
+    /// The cache they use; `None`: the process-wide one.
+    cache: Option<Cache>,
+    /// Whether they run their bodies, and touch no cache.
+    bypass: bool,
 }
 
 /// Makes `cache` the one that annotated functions use.
@@ -34,7 +43,7 @@ pub fn install(cache: Cache) -> Result<(), Error> {
 /// A malformed environment is logged at ERROR, and the cache then runs in process.
 #[must_use]
 pub fn cache() -> Cache {
-    with_current(Cache::clone)
+    current().0
 }
 
 /// Uses `cache` for everything annotated inside `future`: in tests, or for a tenant. Tasks spawned inside do not inherit it.
@@ -42,25 +51,65 @@ pub fn cache() -> Cache {
 /// # Cancellation
 /// As the future's own.
 pub async fn with_cache<F: Future>(cache: Cache, future: F) -> F::Output {
-    CURRENT.scope(cache, future).await
+    let scope = Scope {
+        cache: Some(cache),
+        ..scope()
+    };
+    CURRENT.scope(scope, future).await
+}
+
+/// Runs a call's body, and touches no cache: neither for it nor for any cached call inside. Tasks spawned inside do not
+/// inherit that. Functions that invalidate do invalidate.
+///
+/// ```
+/// # use cache_runtime::cached;
+/// #[cached(prefix = "dice")]
+/// async fn roll(sides: u32) -> u32 {
+///     # static ROLLS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+///     # ROLLS.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % sides
+/// }
+///
+/// # async fn example() {
+/// let first = roll(6).await;
+/// assert_ne!(cache_runtime::bypass(roll(6)).await, first);
+/// assert_eq!(roll(6).await, first);
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example());
+/// ```
+///
+/// # Cancellation
+/// As the future's own.
+pub async fn bypass<F: Future>(call: F) -> F::Output {
+    let scope = Scope {
+        bypass: true,
+        ..scope()
+    };
+    CURRENT.scope(scope, call).await
+}
+
+fn scope() -> Scope {
+    CURRENT.try_with(Scope::clone).unwrap_or_default()
 }
 
 /// Uses the cache of this moment for everything inside, in whichever task that runs.
 pub(crate) fn inside<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
-    let current = CURRENT.try_with(Cache::clone);
+    let current = CURRENT.try_with(Scope::clone);
     async move {
         match current {
-            Ok(cache) => CURRENT.scope(cache, future).await,
+            Ok(scope) => CURRENT.scope(scope, future).await,
             Err(_) => future.await,
         }
     }
 }
 
-/// Lends the current cache, without touching its count.
-pub(crate) fn with_current<T>(borrow: impl Fn(&Cache) -> T) -> T {
-    CURRENT
-        .try_with(&borrow)
-        .unwrap_or_else(|_| borrow(DEFAULT.get_or_init(from_environment)))
+/// The cache of this moment, and whether calls are to touch none.
+pub(crate) fn current() -> (Cache, bool) {
+    let default = || DEFAULT.get_or_init(from_environment).clone();
+    let current = CURRENT.try_with(|scope| {
+        let cache = scope.cache.clone();
+        (cache.unwrap_or_else(default), scope.bypass)
+    });
+    current.unwrap_or_else(|_| (default(), false))
 }
 
 fn from_environment() -> Cache {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::config::Durability;
 use crate::inner::Inner;
+use crate::intent::{self, NoEntry, Unnamed};
 use crate::invalidated::{Invalidated, Reach};
 use crate::key::{self, Key, KeyWriter, Unwritable};
 use crate::log;
@@ -120,20 +121,28 @@ impl Doomed {
 /// Names what one call of a mutating function invalidates.
 #[derive(Debug)]
 pub struct Targets<'a> {
-    cache: &'a Inner,
+    cache: &'a Arc<Inner>,
     site: &'static InvalidateSite,
     doomed: Doomed,
+    /// What is to be forgotten in other caches.
+    elsewhere: Vec<(Arc<Inner>, Doomed)>,
 }
 
 impl Targets<'_> {
     /// Everything under a prefix.
     pub fn prefix(&mut self, prefix: &str) {
+        if !self.cache.is_enabled() {
+            return;
+        }
         self.cache.counters(prefix).invalidations.one();
         self.doomed.level(key::below(self.cache.root(), prefix));
     }
 
     /// One entry, by the template of the function that reads it.
     pub fn entry(&mut self, prefix: &str, write: impl FnOnce(&mut KeyWriter<'_>)) {
+        if !self.cache.is_enabled() {
+            return;
+        }
         let mut text = key::below(self.cache.root(), prefix);
         text.push(':');
         let mut writer = KeyWriter::new(&mut text, self.cache.hash_key());
@@ -153,6 +162,9 @@ impl Targets<'_> {
 
     /// Every entry with a tag.
     pub fn tag(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) {
+        if !self.cache.is_enabled() {
+            return;
+        }
         let mut text = String::new();
         let mut writer = KeyWriter::new(&mut text, self.cache.hash_key());
         write(&mut writer);
@@ -169,6 +181,34 @@ impl Targets<'_> {
         }
     }
 
+    /// The entry that a call is about.
+    pub fn call<F: Future>(&mut self, call: F) {
+        match intent::entry_of(call) {
+            Ok(entry) if !entry.cache.is_enabled() => {}
+            Ok(entry) => {
+                entry.counters.invalidations.one();
+                let key = entry.key.as_str().to_owned();
+                self.doomed_in(&entry.cache).entry(key);
+            }
+            // Without its key the entry cannot be named, but everything around it can.
+            Err(NoEntry::Unnamed(Unnamed { cache, prefix, .. })) => {
+                cache.counters(&prefix).invalidations.one();
+                let level = key::below(cache.root(), &prefix);
+                self.doomed_in(&cache).level(level);
+            }
+            Err(NoEntry::NotCached) => log::reaches_nothing(self.site.function),
+        }
+    }
+
+    fn doomed_in(&mut self, cache: &Arc<Inner>) -> &mut Doomed {
+        if Arc::ptr_eq(self.cache, cache) {
+            return &mut self.doomed;
+        }
+        self.elsewhere.push((Arc::clone(cache), Doomed::default()));
+        let last = self.elsewhere.last_mut();
+        last.map_or(&mut self.doomed, |(_, doomed)| doomed)
+    }
+
     fn unwritable(&self, problem: &Unwritable) {
         let no_key = || log::no_key(self.site.function, problem);
         self.cache.unwritable(problem, no_key);
@@ -179,8 +219,8 @@ impl Targets<'_> {
 #[derive(Debug)]
 pub struct Invalidation {
     site: &'static InvalidateSite,
-    /// `None` where the cache is disabled.
-    pending: Option<Pending>,
+    /// One for each cache; none for one that is disabled.
+    pending: Vec<Pending>,
 }
 
 impl Invalidation {
@@ -189,16 +229,21 @@ impl Invalidation {
     where
         T: FnOnce(&mut Targets<'_>),
     {
-        let pending = cache.is_enabled().then(|| {
-            let mut targets = Targets {
-                cache,
-                site,
-                doomed: Doomed::default(),
-            };
-            name(&mut targets);
-            Pending::new(cache, targets.doomed)
-        });
-        Self { site, pending }
+        let mut targets = Targets {
+            cache,
+            site,
+            doomed: Doomed::default(),
+            elsewhere: Vec::new(),
+        };
+        name(&mut targets);
+        let (here, elsewhere) = (targets.doomed, targets.elsewhere);
+        let all = std::iter::once((Arc::clone(cache), here)).chain(elsewhere);
+        let enabled = all.filter(|(cache, _)| cache.is_enabled());
+        let pending = enabled.map(|(cache, doomed)| Pending::new(&cache, doomed));
+        Self {
+            site,
+            pending: pending.collect(),
+        }
     }
 
     /// Runs the body, and invalidates once it has ended.
@@ -209,19 +254,31 @@ impl Invalidation {
     where
         F: Future<Output = R>,
     {
-        let Some(mut pending) = self.pending else {
-            return body.await;
-        };
+        let mut pending = self.pending;
         if self.site.when == When::Before {
-            let _ = pending.settle().await;
+            settle_all(&mut pending).await;
         }
-        pending.armed = self.site.when != When::Ok;
+        arm_all(&mut pending, self.site.when != When::Ok);
         let returned = body.await;
         if self.site.when == When::Ok && !succeeded(&returned) {
             return returned;
         }
-        let _ = pending.settle().await;
+        settle_all(&mut pending).await;
         returned
+    }
+}
+
+fn arm_all(pending: &mut [Pending], armed: bool) {
+    for pending in pending {
+        pending.armed = armed;
+    }
+}
+
+async fn settle_all(pending: &mut [Pending]) {
+    // All of them, whichever of them is waited for as the caller gives up.
+    arm_all(pending, true);
+    for pending in pending {
+        let _ = pending.settle().await;
     }
 }
 
@@ -251,6 +308,16 @@ impl Pending {
             doomed.entry(key.as_str().to_owned());
         }
         Self::new(cache, doomed)
+    }
+
+    /// Owes it from now on.
+    pub(crate) fn arm(&mut self) {
+        self.armed = true;
+    }
+
+    /// Owes it no more: something newer stands there.
+    pub(crate) fn disarm(&mut self) {
+        self.armed = false;
     }
 
     /// Forgets it in this process, before something else is written in its place. Dropped before the [`end`](Self::end) of

@@ -7,6 +7,7 @@ pub mod __fuzz;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod acting;
 mod breaker;
 mod cache;
 mod call;
@@ -20,6 +21,7 @@ mod flight;
 mod global;
 mod health;
 mod inner;
+mod intent;
 mod invalidate;
 mod invalidated;
 mod key;
@@ -34,6 +36,7 @@ mod outage;
 mod outcome;
 mod patience;
 mod policy;
+mod put;
 mod random;
 mod remote;
 mod secret;
@@ -44,13 +47,14 @@ mod store;
 mod value;
 mod variable;
 
+pub use acting::{invalidate, key_of, peek, refresh};
 pub use cache::Cache;
 #[cfg(feature = "macros")]
-pub use cache_macros::{cache_invalidate, cached};
+pub use cache_macros::{cache_invalidate, cache_put, cached};
 pub use clock::until_midnight;
 pub use config::{CacheBuilder, CacheConfig, Durability, OnRestart};
 pub use error::{Error, ErrorKind};
-pub use global::{cache, install, with_cache};
+pub use global::{bypass, cache, install, with_cache};
 pub use health::{Health, HealthState};
 pub use invalidated::{Invalidated, Reach};
 pub use key::KeyPart;

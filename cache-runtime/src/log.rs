@@ -129,6 +129,13 @@ pub(crate) fn no_key(function: &str, problem: &Unwritable) {
     warn!(function, %problem, "an argument cannot be part of a key, running uncached");
 }
 
+pub(crate) fn reaches_nothing(what: &str) {
+    error!(
+        what,
+        "the call reaches no cached function at once; give it the future of an annotated one, not awaited"
+    );
+}
+
 pub(crate) fn no_tag(key: &str, problem: &Unwritable) {
     warn!(key, %problem, "an argument cannot be part of a tag, running uncached");
 }

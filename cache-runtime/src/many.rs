@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::inner::{Inner, error};
 use crate::invalidate::Pending;
 use crate::key::Key;
+use crate::policy::Terms;
 use crate::stats::Counters;
 use crate::store::Put;
 use crate::value::envelope::{self, Generations};
@@ -159,17 +160,27 @@ pub(crate) async fn put(
     kind: Kind,
     ttl: Duration,
 ) -> Result<(), Error> {
-    let terms = cache.terms_by_hand();
+    put_on_terms(cache, values, kind, ttl, cache.terms_by_hand()).await
+}
+
+/// The same for entries of a function, on its terms.
+pub(crate) async fn put_on_terms(
+    cache: &Arc<Inner>,
+    values: &[(Key, Shared)],
+    kind: Kind,
+    ttl: Duration,
+    terms: Terms,
+) -> Result<(), Error> {
     let views: Vec<_> = values.iter().map(|(key, _)| cache.near.view(key)).collect();
     if let Some(remote) = &cache.remote {
-        let packed = pack(cache, values, kind, ttl)?;
+        let packed = pack(cache, values, kind, (ttl, terms.codec))?;
         let puts: Vec<Put<'_>> = packed
             .iter()
             .zip(values)
             .map(|(bytes, (key, _))| Put {
                 key,
                 around_generations: envelope::around_generations(bytes, key.groups().count()),
-                ttl,
+                ttl: ttl.saturating_add(terms.stale.longest()),
             })
             .collect();
         // What this process has of these entries, and what it is about to keep, is older: before the writing, because somebody
@@ -220,14 +231,14 @@ fn pack(
     cache: &Arc<Inner>,
     values: &[(Key, Shared)],
     kind: Kind,
-    ttl: Duration,
+    (ttl, codec): (Duration, Option<&'static str>),
 ) -> Result<Vec<Vec<u8>>, Error> {
     let pack = |(key, value): &(Key, Shared)| {
         let room: Generations = key.groups().map(|_| 0).collect();
         let parcel = Parcel {
             key,
             kind,
-            codec: None,
+            codec,
             value,
             ttl,
             took: Duration::ZERO,

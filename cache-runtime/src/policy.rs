@@ -41,7 +41,7 @@ pub(crate) struct Terms {
     pub(crate) coalesce: Coalesce,
     pub(crate) stale: Windows,
     /// How many times as long before it expires as its load took a value is loaded anew by this call: a number drawn for each
-    /// call, so that of many callers one comes first; 0 without `early_refresh`.
+    /// call, so that of many callers one comes first; 0 without `early_refresh`, infinite for a call that loads in any case.
     ///
     /// XFetch: Vattani, Chierichetti, Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", PVLDB 8(8), 2015, with
     /// its parameter at 1.

@@ -1,7 +1,6 @@
 //! The only names an expansion may use. Not part of the public surface.
 
-use std::cell::RefCell;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,9 +8,10 @@ use std::time::Duration;
 
 use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
-use crate::entry;
+use crate::entry as entries;
 use crate::global;
 use crate::inner::Inner;
+use crate::intent::{self, Here, Intent, Purpose, Reached, Unnamed};
 use crate::key::{self, Key, Unwritable};
 use crate::log;
 use crate::near::Asker;
@@ -23,12 +23,8 @@ pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::{KeyPart, KeyWriter};
 pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};
 pub use crate::policy::{Coalesce, Policy};
+pub use crate::put::{Entry, HoldsThe, Put, PutSite, entry, put};
 pub use crate::site::CallSite;
-
-thread_local! {
-    /// Where keys are written, so that a hit allocates none.
-    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
-}
 
 /// One call of an annotated function that was not answered at once.
 pub struct Call<O: Outcome> {
@@ -100,47 +96,54 @@ where
     O::Value: Value,
     K: FnOnce(&mut KeyWriter<'_>),
 {
-    if bypass {
-        return uncached();
-    }
-    let cache = global::cache();
+    let Here { mut text, intent } = Here::take();
+    let (cache, bypasses_all) = global::current();
+    let bypass = bypass || bypasses_all;
     let cache = cache.inner();
-    if !cache.is_enabled() {
-        return uncached();
+    // An entry has a name also where it is not used.
+    let purpose = intent.as_deref().map(|intent| intent.purpose);
+    if (bypass || !cache.is_enabled()) && purpose != Some(Purpose::Name) {
+        return uncached(text, intent.as_ref(), Reached::Nothing);
     }
     let bound = cache.bound(site);
     let kind = Kind::of::<O::Value>().in_version(site.policy().version);
-    let terms = cache.terms(site.policy());
-    let mut text = TEXT.take();
+    let mut terms = cache.terms(site.policy());
+    if purpose == Some(Purpose::Refresh) {
+        terms.early = f64::INFINITY;
+    }
     text.clear();
     let written = bound.write(&mut text, cache.hash_key(), arguments);
     let found = match &written {
         // While Redis is away a call goes on, because one of them has to find it again.
-        Ok((_, origin)) if terms.near.allow() && cache.is_settled() => {
+        Ok((_, origin)) if asks_near(purpose) && terms.near.allow() && cache.is_settled() => {
             let asker = Asker {
                 origin: *origin,
                 tagging: terms.tagging,
                 early: terms.early,
             };
-            entry::near(cache, &text, asker, kind)
+            entries::near(cache, &text, asker, kind)
         }
         Ok(_) | Err(_) => None,
     };
     if let Some(value) = found.as_ref().and_then(value::take::<O::Value>) {
-        TEXT.replace(text);
+        proceed(text, intent.as_ref());
         bound.counters.near_hits.one();
         return ControlFlow::Break(O::join(value));
     }
-    let key = written.map(|(levels, origin)| Key::new(&text, levels, origin));
-    TEXT.replace(text);
-    let key = match key {
-        Ok(key) => key,
+    let key = match written {
+        Ok((levels, origin)) => Key::new(&text, levels, origin),
         Err(problem) => {
             bound.counters.errors.one();
             cache.unwritable(&problem, || log::no_key(site.function(), &problem));
-            return uncached();
+            let unnamed = Unnamed {
+                problem: problem.to_string(),
+                cache: Arc::clone(cache),
+                prefix: site.prefix(),
+            };
+            return uncached(text, intent.as_ref(), Reached::Unnamed(unnamed));
         }
     };
+    proceed(text, intent.as_ref());
     let call = CachedCall {
         key,
         kind,
@@ -150,6 +153,7 @@ where
         counters: Arc::clone(&bound.counters),
         limit: bound.limit.clone(),
         cache: Arc::clone(cache),
+        intent,
     };
     ControlFlow::Continue(Call {
         call: Some((Box::new(call), Hands::new())),
@@ -164,8 +168,40 @@ where
     Invalidation::of(global::cache().inner(), site, name)
 }
 
-fn uncached<O: Outcome>() -> ControlFlow<O::Returned, Call<O>> {
+/// Whether what the process has is an answer.
+fn asks_near(purpose: Option<Purpose>) -> bool {
+    matches!(purpose, None | Some(Purpose::Peek))
+}
+
+/// Gives back what was taken from the thread; the intent only where the calls after this one are to find it as well.
+fn proceed(text: String, intent: Option<&Arc<Intent>>) {
+    let intent = intent.map(|intent| {
+        intent.reach(Reached::Function);
+        Arc::clone(intent)
+    });
+    let intent = intent.filter(|intent| intent.stays());
+    Here { text, intent }.put();
+}
+
+/// Goes on without a cache, as far as a call is to go on.
+fn uncached<O: Outcome>(
+    text: String,
+    intent: Option<&Arc<Intent>>,
+    reached: Reached,
+) -> ControlFlow<O::Returned, Call<O>> {
+    if let Some(intent) = intent {
+        intent.reach(reached);
+    }
+    proceed(text, intent);
     ControlFlow::Continue(Call { call: None })
+}
+
+/// Runs a body for which nothing is cached, unless none may run.
+async fn alone<F: Future>(body: F) -> F::Output {
+    if intent::holds() {
+        return pending().await;
+    }
+    body.await
 }
 
 impl<O: Outcome> Call<O> {
@@ -209,10 +245,18 @@ impl<O: Outcome> Call<O> {
         name(&mut tags);
         let (groups, problem) = (tags.groups, tags.problem);
         if let Some(problem) = problem {
+            if call.is_named_only() {
+                // Its name has no tags in it.
+                self.call = Some((call, hands));
+                return self;
+            }
             // An entry that cannot be invalidated by all of its tags must not be kept.
             call.counters.errors.one();
             let no_tag = || log::no_tag(call.key.as_str(), &problem);
             call.cache.unwritable(&problem, no_tag);
+            if let Some(intent) = &call.intent {
+                intent.reach(Reached::Nothing);
+            }
             return self;
         }
         call.key = call.key.clone().with_tags(Some(groups.into()));
@@ -230,7 +274,7 @@ impl<O: Outcome> Call<O> {
     {
         match self.call {
             Some((call, hands)) => call.run::<O, F>(hands, body).await,
-            None => body.await,
+            None => alone(body).await,
         }
     }
 
@@ -242,7 +286,7 @@ impl<O: Outcome> Call<O> {
     {
         match self.call {
             Some((call, hands)) => call.run_or_stale::<O, F>(hands, body).await,
-            None => body.await,
+            None => alone(body).await,
         }
     }
 
@@ -262,7 +306,7 @@ impl<O: Outcome> Call<O> {
         async move {
             match self.call {
                 Some((call, hands)) => call.run_owned::<O, _>(hands, body).await,
-                None => body.await,
+                None => alone(body).await,
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What the user said of how results are kept, as tokens.
 
 use super::{at, closure};
-use crate::args::Given;
+use crate::args::{Given, Slot};
 use crate::model::Policy;
 use crate::options::{Coalesce, Ttl};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -45,11 +45,11 @@ pub(super) fn links(policy: &Policy) -> TokenStream {
     )
 }
 
-pub(super) fn with_computed_ttl(policy: &Policy, place: Span) -> Option<TokenStream> {
+pub(super) fn with_computed_ttl(ttl: &Slot<Ttl>, place: Span) -> Option<TokenStream> {
     let Some(Given {
         name,
         value: Ttl::Computed(ttl),
-    }) = &policy.ttl
+    }) = ttl
     else {
         return None;
     };

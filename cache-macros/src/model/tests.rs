@@ -73,7 +73,7 @@ fn an_unknown_option_names_the_nearest_or_all() {
         "prefix = \"a\", ttl = 5",
         LOAD,
         &[
-            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `when` and `crate`",
+            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `entry`, `when` and `crate`",
         ],
     );
 }
@@ -762,7 +762,7 @@ fn something_is_named_to_invalidate() {
         "",
         LOAD,
         &[
-            "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"` or `tags = [..]`",
+            "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`, `tags = [..]` or `entry = ..`",
         ],
     );
     check_invalidate(

@@ -39,18 +39,23 @@ impl Call {
         let Some(Cabin { seen, permit }) = seat.take_cabin() else {
             return;
         };
-        if loaded.ttl.is_zero() {
-            return;
-        }
-        match permit {
-            Permit::None => {}
-            Permit::Local => self.keep(&seat, &seen, &loaded),
+        let stands = match permit {
+            _ if loaded.ttl.is_zero() => false,
+            Permit::None => false,
+            Permit::Local => {
+                let kept = self.keep(&seat, &seen, &loaded);
+                self.forget_the_old_later(kept);
+                true
+            }
             Permit::Leased(lease) => self.store(lease, &seen, &loaded).await,
+        };
+        if !stands {
+            self.forget_the_old().await;
         }
     }
 
     /// How long the entry lives; zero where the value is not to be kept.
-    fn ttl_of(&self, value: &Shared, now: Instant) -> Duration {
+    pub(crate) fn ttl_of(&self, value: &Shared, now: Instant) -> Duration {
         let ruled = match &self.ruling {
             Some(ruling) => ruling(value, self.ttl, now),
             None => Some(self.ttl),
@@ -67,9 +72,10 @@ impl Call {
         }
     }
 
-    async fn store(&self, lease: Lease, seen: &Seen, loaded: &Loaded<'_>) {
+    /// Answers whether it stands there, or the old one is ended in another way.
+    async fn store(&self, lease: Lease, seen: &Seen, loaded: &Loaded<'_>) -> bool {
         let Some(remote) = &self.cache.remote else {
-            return;
+            return true;
         };
         let parcel = Parcel {
             key: &self.key,
@@ -82,7 +88,7 @@ impl Call {
         let packed = entry::generations(seen).map(|seen| parcel.pack(&self.cache, seen));
         let Some(Ok(bytes)) = packed else {
             self.counters.errors.one();
-            return;
+            return false;
         };
         let kept = loaded.ttl.saturating_add(self.terms.stale.longest());
         let remote_seen = seen.remote.as_ref();
@@ -91,8 +97,12 @@ impl Call {
         match filled.await {
             Ok(Filled::Stored(teller)) => self.keep_stored(seen, loaded, teller),
             Ok(Filled::Overtaken) => self.refused(),
-            Err(_) => self.counters.errors.one(),
+            Err(_) => {
+                self.counters.errors.one();
+                self.forget_the_old_later(false);
+            }
         }
+        true
     }
 
     /// Keeps in process what was stored in Redis, if one connection tells of changes to all that it depends on.
@@ -109,17 +119,19 @@ impl Call {
         }
     }
 
-    /// Keeps a value in process, where that is the tier in use.
-    fn keep(&self, seat: &Seat, seen: &Seen, loaded: &Loaded<'_>) {
+    /// Keeps a value in process, where that is the tier in use; answers whether it did.
+    fn keep(&self, seat: &Seat, seen: &Seen, loaded: &Loaded<'_>) -> bool {
         let Some(life) = self.cache.local_ttl(&self.key, loaded.ttl, self.terms) else {
-            return;
+            return false;
         };
         let (query, origin) = (self.query(), self.key.origin());
         let entry = query.near_entry(loaded.value, origin, seen.near, (life, loaded.took));
         let near = &self.cache.near;
-        if !seat.while_current(|| near.insert(self.key.shared(), entry)) {
+        let kept = seat.while_current(|| near.insert(self.key.shared(), entry));
+        if !kept {
             self.refused();
         }
+        kept
     }
 
     fn refused(&self) {

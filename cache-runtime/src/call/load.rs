@@ -206,7 +206,8 @@ impl Call {
         hands: Hands<O::Value>,
         returned: O::Returned,
     ) -> O::Returned {
-        if self.terms.stale.if_error.is_zero() && self.terms.early <= 0.0 {
+        let never = self.terms.stale.if_error.is_zero() && self.terms.early <= 0.0;
+        if never || self.refreshes() {
             return returned;
         }
         let instead: Option<Shared> = self.instead().await;

@@ -1,6 +1,7 @@
 //! What a loaded value says of its own entry: whether there is to be one, and for how long.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Ttl;
@@ -22,7 +23,7 @@ struct Negatives<T> {
 
 /// The answer for one value: how long its entry lives, `None` where there is to be none. It is asked with the ttl that holds
 /// for any other value, and the time of the fill.
-pub(crate) type Ruling = Box<dyn Fn(&Shared, Ttl, Instant) -> Option<Ttl> + Send + Sync>;
+pub(crate) type Ruling = Arc<dyn Fn(&Shared, Ttl, Instant) -> Option<Ttl> + Send + Sync>;
 
 /// A value that may say that there is nothing.
 #[diagnostic::on_unimplemented(
@@ -76,7 +77,7 @@ impl<T> Rules<T> {
     where
         T: 'static,
     {
-        Box::new(move |value, ttl, now| match value.downcast_ref() {
+        Arc::new(move |value, ttl, now| match value.downcast_ref() {
             Some(value) => self.rule(value, ttl, now),
             None => None,
         })

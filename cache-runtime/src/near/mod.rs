@@ -257,7 +257,7 @@ impl Near {
 
 /// Whether a value with so much life left, whose load took so long, is to be loaded anew.
 pub(crate) fn is_early(took: Duration, left: Duration, early: f64) -> bool {
-    early > 0.0 && took.mul_f64(early) >= left
+    early > 0.0 && (early.is_infinite() || took.mul_f64(early) >= left)
 }
 
 /// Whether an entry written by one origin may answer another: origin 0 is the user's own text, which belongs to everybody.

@@ -1,0 +1,180 @@
+//! What is to become of a call that its caller acts on: [`peek`](crate::peek) and its kin.
+//!
+//! An intent is in force while its owner polls the call. The first cached function that is reached finds it where it
+//! finds the text of its key, so a call without one pays nothing, and obeys it in place of running its body.
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::call::Call;
+use crate::error::{Error, ErrorKind};
+use crate::inner::Inner;
+
+/// What is to become of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// It says which entry it is about, and waits to be dropped.
+    Name,
+    /// It returns what is cached, or waits to be dropped.
+    Peek,
+    /// It loads, whatever is cached.
+    Refresh,
+}
+
+/// What is to become of one call, and what did.
+pub(crate) struct Intent {
+    pub(crate) purpose: Purpose,
+    outcome: Mutex<Reached>,
+}
+
+/// How far a call has come.
+pub(crate) enum Reached {
+    /// To no cached function.
+    Nowhere,
+    /// To one that goes on.
+    Function,
+    /// To the entry that it names.
+    Entry(Box<Call>),
+    /// To the end of what there is: nothing is cached.
+    Nothing,
+    /// To a function that cannot name its entry.
+    Unnamed(Unnamed),
+}
+
+/// An entry that has no name.
+#[derive(Debug)]
+pub(crate) struct Unnamed {
+    /// Why.
+    pub(crate) problem: String,
+    /// Where it would stand.
+    pub(crate) cache: Arc<Inner>,
+    pub(crate) prefix: String,
+}
+
+/// What a call finds on its thread.
+#[derive(Default)]
+pub(crate) struct Here {
+    /// Where keys are written, so that a hit allocates none.
+    pub(crate) text: String,
+    /// In force while its owner polls a call.
+    pub(crate) intent: Option<Arc<Intent>>,
+}
+
+thread_local! {
+    static HERE: RefCell<Here> = const {
+        RefCell::new(Here {
+            text: String::new(),
+            intent: None,
+        })
+    };
+}
+
+impl Here {
+    /// Takes what is on this thread.
+    pub(crate) fn take() -> Self {
+        HERE.take()
+    }
+
+    /// Gives it back.
+    pub(crate) fn put(self) {
+        HERE.replace(self);
+    }
+}
+
+/// Whether no body may run on behalf of what is polled on this thread.
+pub(crate) fn holds() -> bool {
+    HERE.with_borrow(|here| here.intent.is_some())
+}
+
+impl Intent {
+    pub(crate) fn new(purpose: Purpose) -> Arc<Self> {
+        Arc::new(Self {
+            purpose,
+            outcome: Mutex::new(Reached::Nowhere),
+        })
+    }
+
+    /// Whether the calls after the first one are to find it as well: those inside a body that runs are not meant, and
+    /// where none may run there is none that is.
+    pub(crate) fn stays(&self) -> bool {
+        self.purpose != Purpose::Refresh
+    }
+
+    /// Notes how far the call has come. The first entry counts, and what is certain is not taken back.
+    pub(crate) fn reach(&self, reached: Reached) {
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*outcome, Reached::Nowhere | Reached::Function) {
+            *outcome = reached;
+        }
+    }
+
+    /// How far the call has come, once.
+    pub(crate) fn reached(&self) -> Reached {
+        let mut outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        match *outcome {
+            Reached::Function => Reached::Function,
+            _ => std::mem::replace(&mut *outcome, Reached::Nowhere),
+        }
+    }
+
+    /// Polls a call while this is in force.
+    pub(crate) fn poll<F: Future>(
+        self: &Arc<Self>,
+        call: Pin<&mut F>,
+        context: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let own = Some(Arc::clone(self));
+        let _before = Before(HERE.with_borrow_mut(|here| std::mem::replace(&mut here.intent, own)));
+        call.poll(context)
+    }
+}
+
+/// What was in force before, and is again once this is dropped.
+struct Before(Option<Arc<Intent>>);
+
+impl Drop for Before {
+    fn drop(&mut self) {
+        HERE.with_borrow_mut(|here| here.intent = self.0.take());
+    }
+}
+
+/// Why a call names no entry.
+#[derive(Debug)]
+pub(crate) enum NoEntry {
+    /// It reaches no cached function.
+    NotCached,
+    Unnamed(Unnamed),
+}
+
+/// The entry that a call is about. The call is polled once, and its body does not run.
+pub(crate) fn entry_of<F: Future>(call: F) -> Result<Box<Call>, NoEntry> {
+    let intent = Intent::new(Purpose::Name);
+    let call = pin!(call);
+    let _ = intent.poll(call, &mut Context::from_waker(Waker::noop()));
+    match intent.reached() {
+        Reached::Entry(entry) => Ok(entry),
+        Reached::Unnamed(unnamed) => Err(NoEntry::Unnamed(unnamed)),
+        Reached::Nowhere | Reached::Function | Reached::Nothing => Err(NoEntry::NotCached),
+    }
+}
+
+impl From<NoEntry> for Error {
+    fn from(none: NoEntry) -> Self {
+        match none {
+            NoEntry::NotCached => Self::new(
+                ErrorKind::NotCached,
+                "the call reaches no cached function at once; give it the future of an annotated one, not awaited",
+            ),
+            NoEntry::Unnamed(Unnamed {
+                problem, prefix, ..
+            }) => {
+                let problem =
+                    format!("an argument of `{prefix}` cannot be part of a key: {problem}");
+                Self::new(ErrorKind::Key, problem)
+            }
+        }
+    }
+}
