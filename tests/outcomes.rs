@@ -143,6 +143,7 @@ async fn replicated() -> (RedisServer, RedisServer) {
 async fn with_replicas_it_is_confirmed_once_they_have_it() {
     let (server, replica) = replicated().await;
     let cache = at(&server)
+        .response_timeout(Duration::from_secs(2))
         .durability(Durability::Replicas(1))
         .open()
         .await
@@ -159,7 +160,9 @@ async fn with_replicas_it_is_confirmed_once_they_have_it() {
 #[tokio::test]
 async fn replicas_that_are_missing_or_silent_leave_it_unconfirmed_and_hold_nobody_up() {
     let (server, replica) = replicated().await;
+    // On a busy machine the one replica takes its time.
     let two = at(&server)
+        .response_timeout(Duration::from_secs(2))
         .durability(Durability::Replicas(2))
         .open()
         .await

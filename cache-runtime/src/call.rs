@@ -12,6 +12,7 @@ mod act;
 mod fill;
 mod load;
 mod rules;
+mod ttl;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -37,6 +38,7 @@ use crate::store::Trouble;
 use crate::value::{Kind, Shared};
 pub(crate) use rules::Ruling;
 pub use rules::{Negative, Rules};
+pub(crate) use ttl::Ttl;
 
 /// Times a call goes back because the load it followed failed, before it loads for itself whatever others do.
 const MAX_FAILED_FLIGHTS: usize = 2;
@@ -59,15 +61,6 @@ pub(crate) struct Call {
     pub(crate) limit: Option<Arc<Limit>>,
     /// What is to become of it, if not what becomes of any call.
     pub(crate) intent: Option<Arc<Intent>>,
-}
-
-/// How long the entry lives.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Ttl {
-    /// From the fill on.
-    Fixed(Duration),
-    /// Until then, since it was computed for this call.
-    Until(Instant),
 }
 
 /// A future of a part of a call. Boxed, so that a cached function's future is hardly larger than its body's; and without its
@@ -391,14 +384,5 @@ impl Call {
     fn kept(&self) -> Duration {
         let left = self.ttl.left(clock::now());
         left.saturating_add(self.terms.stale.longest())
-    }
-}
-
-impl Ttl {
-    pub(crate) fn left(self, now: Instant) -> Duration {
-        match self {
-            Self::Fixed(ttl) => ttl,
-            Self::Until(end) => end.saturating_duration_since(now),
-        }
     }
 }
