@@ -223,7 +223,8 @@ impl Call {
         mut aged: Option<Aged>,
         changes: usize,
     ) -> Option<Turn> {
-        if changes >= MAX_CHANGES {
+        // In a fleet whoever does not get the lease waits, so nobody has to give up.
+        if changes >= MAX_CHANGES && self.terms.coalesce != Coalesce::Fleet {
             seat.depart(seen.clone());
             return Some(self.lead(seat, seen, aged, Permit::None));
         }

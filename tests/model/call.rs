@@ -322,7 +322,8 @@ impl Protocol<'_> {
                 self.depart_flight(&mut world, number);
                 Phase::Ready
             }
-            (true, MAX_CHANGES) => {
+            // In a fleet whoever does not get the lease waits, so nobody has to give up.
+            (true, MAX_CHANGES) if self.configuration.coalesce == Coalesce::Process => {
                 self.depart_flight(&mut world, number);
                 Phase::Ready
             }
@@ -404,7 +405,8 @@ impl Protocol<'_> {
         }
         world.calls[number].phase = match (phase, self.configuration.coalesce) {
             (Phase::Changed, _) => {
-                world.calls[number].changes += 1;
+                let changes = &mut world.calls[number].changes;
+                *changes = (*changes + 1).min(MAX_CHANGES);
                 return self.wake(world, number);
             }
             (Phase::Held, Coalesce::Fleet) => Phase::Waiting,

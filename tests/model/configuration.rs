@@ -320,6 +320,14 @@ pub(crate) const SHORT: &[Configuration] = &[
         events: &[Event::Crash],
         ..PLAIN
     },
+    Configuration {
+        name: "a fleet, a crash and an invalidated entry",
+        calls: &[asks(0), asks(0), asks(1)],
+        invalidations: &[by(0, ENTRY)],
+        coalesce: Coalesce::Fleet,
+        events: &[Event::Crash],
+        ..PLAIN
+    },
 ];
 
 /// Millions of states each.
@@ -334,14 +342,6 @@ pub(crate) const LONG: &[Configuration] = &[
         name: "three calls, an entry and a prefix",
         calls: &[asks(0), asks(0), asks(1)],
         invalidations: &[by(1, ENTRY), by(0, PREFIX)],
-        ..PLAIN
-    },
-    Configuration {
-        name: "a fleet, a crash and an invalidated entry",
-        calls: &[asks(0), asks(0), asks(1)],
-        invalidations: &[by(0, ENTRY)],
-        coalesce: Coalesce::Fleet,
-        events: &[Event::Crash],
         ..PLAIN
     },
     Configuration {
