@@ -14,7 +14,7 @@ use support::{Fault, Log, Process, Proxy, RedisServer, Stopwatch, process, wait_
 use tracing::Level;
 
 /// The deadline of a connection, and of an answer.
-const LIMIT: Duration = Duration::from_millis(500);
+const LIMIT: Duration = Duration::from_millis(800);
 
 /// Bytes of a large value.
 const LARGE: usize = 1 << 20;

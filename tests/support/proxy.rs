@@ -174,11 +174,17 @@ impl Proxy {
     }
 
     /// Switches to another fault, in force for new connections and new bytes when this returns.
+    ///
+    /// A fault that closes the open connections has closed them by then: were the next one set before each had seen this one,
+    /// they would live on.
     pub fn set(&self, fault: Fault) {
         *self.switch.trap() = None;
         let number = self.switch.to(fault);
         let applied = || self.counts.switched.load(Ordering::Acquire) >= number;
         wait_until(applied, "the proxy has switched");
+        if matches!(fault, Fault::Refuse | Fault::Reset) {
+            wait_until(|| self.open() == 0, "the open connections are closed");
+        }
     }
 
     /// Switches to another fault once a client sends these bytes, in force for them too.
