@@ -56,6 +56,14 @@ async fn change_film(id: u64) {}
 #[cache_invalidate(tags = "genre:{genre}")]
 async fn change_genre(genre: &str) {}
 
+#[cache_invalidate(pattern = "f?lm:*")]
+async fn change_matching() {}
+
+#[cache_invalidate(pattern = "*lm:{id}")]
+async fn change_matching_for_ever(id: u64) {
+    std::future::pending::<()>().await;
+}
+
 /// A mutation that never ends by itself.
 #[cache_invalidate(prefix = "film")]
 async fn change_films_for_ever() {
@@ -86,10 +94,12 @@ enum How {
     Delete,
     DeleteMany,
     Set,
+    Pattern,
     Dropped,
+    DroppedPattern,
 }
 
-const WAYS: [How; 9] = [
+const WAYS: [How; 11] = [
     How::Prefix,
     How::Key,
     How::Tag,
@@ -98,7 +108,9 @@ const WAYS: [How; 9] = [
     How::Delete,
     How::DeleteMany,
     How::Set,
+    How::Pattern,
     How::Dropped,
+    How::DroppedPattern,
 ];
 
 async fn invalidate(how: How, cache: &Cache, truth: &Truth) {
@@ -113,15 +125,17 @@ async fn invalidate(how: How, cache: &Cache, truth: &Truth) {
         How::DeleteMany => drop(cache.delete_many(["film:1", "film:2"]).await.unwrap()),
         // It may be an error; what stands there is dropped in any case.
         How::Set => drop(cache.set("film:1", &truth.read(), None).await),
-        How::Dropped => {
-            let change = with_cache(cache.clone(), change_films_for_ever());
-            assert!(
-                tokio::time::timeout(Duration::from_millis(1), change)
-                    .await
-                    .is_err()
-            );
+        How::Pattern => with_cache(cache.clone(), change_matching()).await,
+        How::Dropped => drop_early(with_cache(cache.clone(), change_films_for_ever())).await,
+        How::DroppedPattern => {
+            drop_early(with_cache(cache.clone(), change_matching_for_ever(1))).await;
         }
     }
+}
+
+async fn drop_early(change: impl Future<Output = ()>) {
+    let ended = tokio::time::timeout(Duration::from_millis(1), change).await;
+    assert!(ended.is_err());
 }
 
 async fn settled(cache: &Cache) {

@@ -69,6 +69,12 @@ async fn change_all(truth: &Truth, id: usize) -> Outcome {
     Ok(())
 }
 
+#[cache_invalidate(pattern = "r?cord:*")]
+async fn change_matching(truth: &Truth, id: usize) -> Outcome {
+    truth.change(id);
+    Ok(())
+}
+
 /// Writes, and then ends in the way it is told to.
 #[cache_invalidate(prefix = "record")]
 async fn change_and(truth: &Truth, end: End) -> Outcome {
@@ -147,15 +153,17 @@ async fn tiers(server: &RedisServer) -> Vec<(Cache, Cache)> {
 enum How {
     Entry,
     Prefix,
+    Pattern,
     Delete,
     DeletePrefix,
     Clear,
     Set,
 }
 
-const EVERY_WAY: [How; 6] = [
+const EVERY_WAY: [How; 7] = [
     How::Entry,
     How::Prefix,
+    How::Pattern,
     How::Delete,
     How::DeletePrefix,
     How::Clear,
@@ -170,6 +178,10 @@ async fn change(how: How, cache: &Cache, truth: &Truth) {
         }
         How::Prefix => {
             let change = change_all(truth, 0);
+            return with_cache(cache.clone(), change).await.unwrap();
+        }
+        How::Pattern => {
+            let change = change_matching(truth, 0);
             return with_cache(cache.clone(), change).await.unwrap();
         }
         How::Delete | How::DeletePrefix | How::Clear | How::Set => {}

@@ -77,9 +77,15 @@ async fn change_prefix(truth: &Truth) {
     truth.change();
 }
 
+#[cache_invalidate(pattern = "vid*:{id}:m?ta")]
+async fn change_matching(truth: &Truth, id: u64) {
+    truth.change();
+}
+
 #[derive(Debug, Clone, Copy)]
 enum How {
     Entry,
+    Pattern,
     Prefix,
     PrefixBelow,
     Delete,
@@ -96,6 +102,7 @@ enum How {
 
 const EVERYWHERE: &[How] = &[
     How::Entry,
+    How::Pattern,
     How::Prefix,
     How::PrefixBelow,
     How::Delete,
@@ -117,6 +124,7 @@ async fn invalidate(how: How, cache: &Cache, truth: &Truth, server: Option<&Redi
     let server = || server.expect("this case is for Redis");
     match how {
         How::Entry => with_cache(cache.clone(), change_entry(truth, 42)).await,
+        How::Pattern => with_cache(cache.clone(), change_matching(truth, 42)).await,
         How::Prefix => with_cache(cache.clone(), change_prefix(truth)).await,
         How::PrefixBelow => {
             truth.change();

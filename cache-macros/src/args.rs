@@ -4,7 +4,7 @@
 //! A new option is a slot, a name in `NAMES` and a line in `read`.
 
 use crate::errors::{Errors, remedy};
-use crate::options::{self, Calls, Coalesce, Codec, Prefix, Prefixes, Tags, Ttl, When};
+use crate::options::{self, Calls, Coalesce, Codec, Patterns, Prefix, Prefixes, Tags, Ttl, When};
 use crate::template::Template;
 use proc_macro2::{Group, TokenStream, TokenTree};
 use std::time::Duration;
@@ -175,6 +175,7 @@ pub(crate) struct InvalidateArgs {
     pub(crate) sensitive: Slot<Vec<Ident>>,
     pub(crate) tags: Slot<Tags>,
     pub(crate) entry: Slot<Calls>,
+    pub(crate) pattern: Slot<Patterns>,
     pub(crate) when: Slot<When>,
     pub(crate) runtime: Slot<Path>,
     /// The words of all options that were written, those with a mistake included.
@@ -197,6 +198,7 @@ impl Options for InvalidateArgs {
         "sensitive",
         "tags",
         "entry",
+        "pattern",
         "when",
         "crate",
     ];
@@ -209,6 +211,7 @@ impl Options for InvalidateArgs {
             "sensitive" => list(&mut self.sensitive, name, input),
             "tags" => assign(&mut self.tags, name, input),
             "entry" => assign(&mut self.entry, name, input),
+            "pattern" => assign(&mut self.pattern, name, input),
             "when" => assign(&mut self.when, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
             _ => return None,

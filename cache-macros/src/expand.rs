@@ -140,6 +140,10 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
                 let tag = closure("tag", &template("tag", tag));
                 quote_spanned!(place=> targets.tag(#tag))
             }
+            Target::Pattern(pattern) => {
+                let pattern = closure("pattern", &template("pattern", pattern));
+                quote_spanned!(place=> targets.pattern(#pattern))
+            }
         })
         .collect();
     let named = closure("targets", &named);

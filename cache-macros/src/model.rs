@@ -52,6 +52,7 @@ pub(crate) enum Target {
     Prefix(String),
     Entry { prefix: String, key: Vec<Part> },
     Tag(Vec<Part>),
+    Pattern(Vec<Part>),
     Call(Expr),
 }
 
@@ -120,7 +121,9 @@ impl InvalidatingFn {
         let targets = targets(args, &frame, &mut errors);
         let templates = targets.iter().filter_map(|target| match target {
             Target::Prefix(_) | Target::Call(_) => None,
-            Target::Entry { key: template, .. } | Target::Tag(template) => Some(template),
+            Target::Entry { key: template, .. }
+            | Target::Tag(template)
+            | Target::Pattern(template) => Some(template),
         });
         all_are_named(&sensitive, templates, &mut errors);
         errors.finish(Self {
@@ -135,7 +138,9 @@ impl InvalidatingFn {
 fn targets(args: InvalidateArgs, frame: &Frame, errors: &mut Errors) -> Vec<Target> {
     // After a mistake in an option, which is reported already, that one does not count as missing.
     let no_prefix = !args.attempts("prefix");
-    let nothing_else = !args.attempts("tags") && !args.attempts("entry");
+    let nothing_else = !["tags", "entry", "pattern"]
+        .iter()
+        .any(|option| args.attempts(option));
     let mut targets = match (args.prefix, args.key) {
         (Some(prefix), None) => {
             let prefixes = prefix.value.0.into_iter();
@@ -151,13 +156,16 @@ fn targets(args: InvalidateArgs, frame: &Frame, errors: &mut Errors) -> Vec<Targ
             Vec::new()
         }
         (None, None) if no_prefix && nothing_else => {
-            let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`, `tags = [..]` or `entry = ..`";
+            let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`, `tags = [..]`, `entry = ..` or `pattern = \"..\"`";
             errors.push(Error::new(Span::call_site(), message));
             Vec::new()
         }
         (None, _) => Vec::new(),
     };
     targets.extend(frame.tags(args.tags, errors).into_iter().map(Target::Tag));
+    let patterns = args.pattern.map(|patterns| patterns.value.0);
+    let patterns = frame.resolve_all(patterns.unwrap_or_default(), errors);
+    targets.extend(patterns.into_iter().map(Target::Pattern));
     let calls = args.entry.map(|calls| calls.value.0).unwrap_or_default();
     targets.extend(calls.into_iter().map(Target::Call));
     targets
@@ -196,9 +204,13 @@ impl Frame {
 
     /// The pieces of every tag.
     fn tags(&self, tags: Slot<Tags>, errors: &mut Errors) -> Vec<Vec<Part>> {
-        let tags = tags.map(|tags| tags.value.0).unwrap_or_default();
-        let resolved = tags.into_iter().map(|tag| self.resolve(tag));
-        resolved.filter_map(|tag| errors.keep(tag)).collect()
+        self.resolve_all(tags.map(|tags| tags.value.0).unwrap_or_default(), errors)
+    }
+
+    /// The pieces of each template, without those that have a mistake.
+    fn resolve_all(&self, templates: Vec<Template>, errors: &mut Errors) -> Vec<Vec<Part>> {
+        let resolved = templates.into_iter().map(|template| self.resolve(template));
+        resolved.filter_map(|parts| errors.keep(parts)).collect()
     }
 
     /// The pieces of a template, each hole with the argument it names.

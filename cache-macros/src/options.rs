@@ -15,8 +15,8 @@ use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Result};
 /// As many levels as the runtime can invalidate by.
 const MAX_LEVELS: usize = 16;
 
-/// As many tags as the runtime looks up for one entry.
-const MAX_TAGS: usize = 16;
+/// As many tags as the runtime looks up for one entry, and as many patterns as it remembers.
+const MAX_TEMPLATES: usize = 16;
 
 // --- groups of entries ----------------------------------------------------------------------
 
@@ -91,29 +91,46 @@ impl Parse for Tags {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         const FORM: &str = "a tag is a string literal; write `tags = [\"genre:{genre}\", \"all\"]`";
         const NONE: &str = "`tags` names no tag; give one, such as `\"all\"`, or remove the option";
-        let mut errors = Errors::default();
-        let mut written: Vec<String> = Vec::new();
-        let mut templates = Vec::new();
-        for (position, value) in one_or_several(input, NONE)?.into_iter().enumerate() {
-            if position == MAX_TAGS {
-                let message = format!("this tag is one too many; give at most {MAX_TAGS}");
-                errors.push(Error::new_spanned(value, message));
-                break;
-            }
-            let Some(literal) = errors.keep(literal(value, || FORM.into())) else {
-                continue;
-            };
-            let text = literal.value();
-            if written.contains(&text) {
-                let message = "this tag was given before; remove one of the two";
-                errors.push(Error::new(literal.span(), message));
-                continue;
-            }
-            written.push(text);
-            templates.extend(errors.keep(Template::new(&literal, Role::Tag)));
-        }
-        errors.finish(Self(templates))
+        templates(input, Role::Tag, FORM, NONE).map(Self)
     }
+}
+
+/// One pattern of keys, or several in brackets.
+pub(crate) struct Patterns(pub(crate) Vec<Template>);
+
+impl Parse for Patterns {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        const FORM: &str = "a pattern is a string literal; write `pattern = \"user_*\"`";
+        const NONE: &str = "no pattern would invalidate nothing; give one, such as `\"user_*\"`";
+        templates(input, Role::Pattern, FORM, NONE).map(Self)
+    }
+}
+
+/// One template, or several in brackets, none of them twice; `form` is what is said of what is none, `none` of empty brackets.
+fn templates(input: ParseStream<'_>, role: Role, form: &str, none: &str) -> Result<Vec<Template>> {
+    let word = role.word();
+    let mut errors = Errors::default();
+    let mut written: Vec<String> = Vec::new();
+    let mut templates = Vec::new();
+    for (position, value) in one_or_several(input, none)?.into_iter().enumerate() {
+        if position == MAX_TEMPLATES {
+            let message = format!("this {word} is one too many; give at most {MAX_TEMPLATES}");
+            errors.push(Error::new_spanned(value, message));
+            break;
+        }
+        let Some(literal) = errors.keep(literal(value, || form.into())) else {
+            continue;
+        };
+        let text = literal.value();
+        if written.contains(&text) {
+            let message = format!("this {word} was given before; remove one of the two");
+            errors.push(Error::new(literal.span(), message));
+            continue;
+        }
+        written.push(text);
+        templates.extend(errors.keep(Template::new(&literal, role)));
+    }
+    errors.finish(templates)
 }
 
 /// Calls of cached functions: one, or several in brackets.

@@ -262,6 +262,17 @@ fn tags_are_invalidated_after_prefix_or_entry() {
 }
 
 #[test]
+fn patterns_are_written_by_their_holes() {
+    check(
+        "invalidate_patterns",
+        invalidating(
+            r#"pattern = ["film_{film.id}_*", "list:{mail}:*"], prefix = "stats", sensitive(mail)"#,
+            "async fn update(film: Film, mail: &str) { store(film, mail).await }",
+        ),
+    );
+}
+
+#[test]
 fn arguments_without_a_name_get_one() {
     let item = "async fn area(Point { x, y }: Point, _: Unit, #[cfg(unix)] (a, b): (i32, i32), _seed: u64) -> i32 { x * y + a * b }";
     check("patterns", cached("", item));

@@ -1,5 +1,7 @@
-//! `key = "{user_id}:profile"` and `tags = ["user:{user_id}"]` taken apart: text, and holes that name an argument or a
+//! `key = "{user_id}:profile"`, `tags = ["user:{user_id}"]` and `pattern = "user_{user_id}_*"` taken apart: text, and holes that name an argument or a
 //! field of one.
+
+mod pattern;
 
 use proc_macro2::Span;
 use syn::ext::IdentExt;
@@ -23,6 +25,7 @@ pub(crate) enum Piece {
 pub(crate) enum Role {
     Key,
     Tag,
+    Pattern,
 }
 
 /// `{settings.locale}`: the argument as written in the literal, and the way from there.
@@ -57,10 +60,11 @@ impl Template {
 }
 
 impl Role {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Key => "key",
             Self::Tag => "tag",
+            Self::Pattern => "pattern",
         }
     }
 
@@ -71,6 +75,7 @@ impl Role {
                 "an empty `key` is one entry for everything; name an argument in it, such as `{id}`"
             }
             Self::Tag => "an empty tag groups nothing; name one, such as `\"all\"`, or remove it",
+            Self::Pattern => "an empty pattern matches no key; write one, such as `\"user_*\"`",
         }
     }
 }
@@ -102,16 +107,19 @@ fn pieces(template: &str, span: Span, role: Role) -> std::result::Result<Vec<Pie
         }
     }
     push_text(&mut pieces, &mut text, role)?;
-    check_separators(&pieces)?;
     if pieces.is_empty() {
         return Err(role.empty().to_owned());
+    }
+    check_separators(&pieces, role)?;
+    if let Role::Pattern = role {
+        pattern::check(&pieces)?;
     }
     Ok(pieces)
 }
 
 /// With nothing between them, two arguments would share entries: `ab`, `c` and `a`, `bc`. The runtime escapes the text in
 /// between where it stands in the first argument, but not what punctuates a written value: `("a","b")`, `Some("a")`.
-fn check_separators(pieces: &[Piece]) -> std::result::Result<(), String> {
+fn check_separators(pieces: &[Piece], role: Role) -> std::result::Result<(), String> {
     let mut before: Option<&Ident> = None;
     let mut between = "";
     for piece in pieces {
@@ -119,7 +127,7 @@ fn check_separators(pieces: &[Piece]) -> std::result::Result<(), String> {
             Piece::Text(text) => between = text,
             Piece::Hole(hole) => {
                 if let Some(before) = before {
-                    check_separator(before, between, &hole.argument)?;
+                    check_separator(before, between, &hole.argument, role)?;
                 }
                 before = Some(&hole.argument);
                 between = "";
@@ -133,6 +141,7 @@ fn check_separator(
     before: &Ident,
     between: &str,
     after: &Ident,
+    role: Role,
 ) -> std::result::Result<(), String> {
     if between.contains(':') {
         return Ok(());
@@ -141,7 +150,8 @@ fn check_separator(
         None => Err(format!(
             "nothing separates `{before}` from `{after}`; put a `:` between the two"
         )),
-        Some(c) if PUNCTUATION.contains(c) => Err(format!(
+        // A pattern looks for what is there, and may look for that.
+        Some(c) if !matches!(role, Role::Pattern) && PUNCTUATION.contains(c) => Err(format!(
             "`{c}` does not separate `{before}` from `{after}`, since it can stand in a written value; put a `:` between the two"
         )),
         Some(_) => Ok(()),
@@ -153,7 +163,11 @@ fn push_text(
     text: &mut String,
     role: Role,
 ) -> std::result::Result<(), String> {
-    // A brace that was written twice is meant.
+    // A brace that was written twice is meant, and most of a pattern has a meaning.
+    let forbidden = |text: &str| match role {
+        Role::Key | Role::Tag => forbidden(text),
+        Role::Pattern => None,
+    };
     if let Some(c) = forbidden(&text.replace(['{', '}'], "")) {
         return Err(format!(
             "`{}` cannot stand in a {}; use letters, digits, `:`, `-`, `_` or `.`",
@@ -210,7 +224,7 @@ mod tests {
     use quote::ToTokens;
 
     /// Pieces as text: holes in angle brackets.
-    fn read(template: &str) -> Result<String, String> {
+    fn read(template: &str, role: Role) -> Result<String, String> {
         let spell = |piece: &Piece| match piece {
             Piece::Text(text) => format!("{text:?}"),
             Piece::Hole(hole) => {
@@ -221,7 +235,7 @@ mod tests {
                 format!("<{}{}>", hole.argument, fields.collect::<String>())
             }
         };
-        Ok(pieces(template, Span::call_site(), Role::Key)?
+        Ok(pieces(template, Span::call_site(), role)?
             .iter()
             .map(spell)
             .collect::<Vec<_>>()
@@ -230,12 +244,12 @@ mod tests {
 
     #[track_caller]
     fn check(template: &str, expected: &str) {
-        assert_eq!(read(template).as_deref(), Ok(expected));
+        assert_eq!(read(template, Role::Key).as_deref(), Ok(expected));
     }
 
     #[track_caller]
     fn check_error(template: &str, message: &str) {
-        assert_eq!(read(template), Err(message.to_owned()));
+        assert_eq!(read(template, Role::Key), Err(message.to_owned()));
     }
 
     #[test]
@@ -351,5 +365,40 @@ mod tests {
             "{{{id",
             "this `{` is not closed; name an argument in it, such as `{id}`, or write `{{` for the character",
         );
+    }
+
+    #[test]
+    fn a_pattern_is_a_glob_with_holes() {
+        let check = |template: &str, expected: &str| {
+            assert_eq!(read(template, Role::Pattern).as_deref(), Ok(expected));
+        };
+        check("user_*", r#""user_*""#);
+        check("user_{id}_*", r#""user_" <id> "_*""#);
+        check("*:{user.id}", r#""*:" <user.id>"#);
+        check("[a-z]?:{{*", r#""[a-z]?:{*""#);
+        check(r"\*{id}:[^\]]", r#""\\*" <id> ":[^\\]]""#);
+        check("{a},{b}:*", r#"<a> "," <b> ":*""#);
+    }
+
+    #[test]
+    fn a_pattern_that_means_something_else_is_refused() {
+        let check = |template: &str, part: &str| {
+            let message = read(template, Role::Pattern).unwrap_err();
+            assert!(message.contains(part), "{message}");
+        };
+        check("", "an empty pattern matches no key");
+        check("user:{id}", "names a single entry");
+        check(r"user\*", "names a single entry");
+        check("user:{id}*", "`{id}*` would match longer values of `id`");
+        check(
+            "user:{id}[0-9]",
+            "`{id}[` would match longer values of `id`",
+        );
+        check("{a}{b}:*", "nothing separates `a` from `b`");
+        check("user:[{id}]*", "`{id}` cannot stand in a class");
+        check(r"*\{id}", "`{id}` is escaped by itself");
+        check("user:[a-z", "this `[` is not closed");
+        check("user:*\\", "this `\\` escapes nothing; remove it");
+        check("user:*\n", "`\\n` cannot stand in a pattern");
     }
 }

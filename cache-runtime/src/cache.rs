@@ -229,7 +229,7 @@ impl Cache {
         let cache = &self.inner;
         let full = key::below(&pattern::escape(cache.root()), pattern);
         let matcher = Pattern::new(&full);
-        cache.counters("(patterns)").invalidations.one();
+        cache.counters(invalidate::PATTERNS).invalidations.one();
         let near = clear_here(cache, &matcher);
         let Some(remote) = &cache.remote else {
             return Ok(near);

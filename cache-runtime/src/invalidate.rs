@@ -11,12 +11,15 @@ use crate::config::Durability;
 use crate::inner::Inner;
 use crate::intent::{self, NoEntry, Unnamed};
 use crate::invalidated::{Invalidated, Reach};
+use crate::key::pattern::{Pattern, PatternWriter};
 use crate::key::{self, Key, KeyWriter, Unwritable};
 use crate::log;
 use crate::store::Trouble;
 
 /// Under which the invalidations of tags are counted.
 pub(crate) const TAGS: &str = "(tags)";
+/// Under which those of patterns are.
+pub(crate) const PATTERNS: &str = "(patterns)";
 
 /// One mutating function.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub(crate) struct Doomed {
     /// Levels of keys and tags: everything in them.
     groups: Vec<String>,
     entries: Vec<String>,
+    /// Entries by their keys.
+    patterns: Vec<Pattern>,
 }
 
 impl Doomed {
@@ -67,12 +72,16 @@ impl Doomed {
         self.entries.push(entry);
     }
 
+    pub(crate) fn pattern(&mut self, pattern: Pattern) {
+        self.patterns.push(pattern);
+    }
+
     /// Everything in the cache.
     pub(crate) fn everything(&mut self, root: &str) {
         self.groups.push(root.to_owned());
     }
 
-    /// What Redis has to delete.
+    /// What Redis has to delete by name.
     fn names(&self) -> Vec<String> {
         let generations = self.groups.iter().map(|group| key::generation_name(group));
         let leases = self.entries.iter().map(|entry| key::lease_name(entry));
@@ -92,6 +101,10 @@ impl Doomed {
             cache.flights.detach(entry);
             cache.near.remove(entry);
         }
+        for pattern in &self.patterns {
+            cache.flights.detach_matching(pattern);
+            cache.near.clear(pattern);
+        }
     }
 
     /// Forgets it everywhere.
@@ -100,7 +113,9 @@ impl Doomed {
         let Some(remote) = &cache.remote else {
             return Invalidated::confirmed(Reach::Process, 0);
         };
-        let told = remote.unlink(&self.names()).await;
+        // First, so that replicas are asked for it as well.
+        let swept = remote.unlink_matching(&self.patterns).await;
+        let told = swept.and(remote.unlink(&self.names()).await);
         self.apply_locally(cache);
         match (told, cache.config.durability) {
             (Ok(confirmed), Durability::Replicas(wanted)) if confirmed < Some(wanted) => {
@@ -178,6 +193,23 @@ impl Targets<'_> {
                 self.unwritable(&problem);
                 self.doomed.everything(self.cache.root());
             }
+        }
+    }
+
+    /// Every entry whose key matches a pattern.
+    pub fn pattern(&mut self, write: impl FnOnce(&mut PatternWriter<'_>)) {
+        if !self.cache.is_enabled() {
+            return;
+        }
+        let mut writer = PatternWriter::new(self.cache.root(), self.cache.hash_key());
+        write(&mut writer);
+        let (patterns, problem) = writer.finish();
+        if let Some(problem) = problem {
+            self.unwritable(&problem);
+        }
+        self.cache.counters(PATTERNS).invalidations.one();
+        for pattern in patterns {
+            self.doomed.pattern(Pattern::new(&pattern));
         }
     }
 
@@ -363,6 +395,7 @@ impl Drop for Pending {
         if self.armed {
             self.doomed.apply_locally(&self.cache);
             if let Some(remote) = &self.cache.remote {
+                remote.unlink_matching_later(&self.doomed.patterns);
                 remote.unlink_later(&self.doomed.names());
             }
             self.doomed.apply_locally(&self.cache);

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::key::Key;
+use crate::key::pattern::Pattern;
 use crate::log;
 use file::{Found, JournalFile, Opened};
 use owed::Owed;
@@ -80,11 +81,26 @@ impl Journal {
 
     /// From here on, what these names cover is not believed.
     pub(crate) fn remember(&self, names: &[String]) {
+        self.note_down(|owed| {
+            for name in names {
+                owed.remember(name);
+            }
+        });
+    }
+
+    /// The same for what these patterns match.
+    pub(crate) fn remember_patterns(&self, patterns: &[Pattern]) {
+        self.note_down(|owed| {
+            for pattern in patterns {
+                owed.remember_pattern(pattern);
+            }
+        });
+    }
+
+    fn note_down(&self, remember: impl FnOnce(&mut Owed)) {
         let mut file = lock(&self.file);
         let mut books = lock(&self.books);
-        for name in names {
-            books.owed.remember(name);
-        }
+        remember(&mut books.owed);
         let news = books.owed.take_news();
         self.publish(&books);
         drop(books);

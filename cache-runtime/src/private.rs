@@ -20,6 +20,7 @@ use crate::variable;
 
 pub use crate::call::{Negative, Rules};
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
+pub use crate::key::pattern::PatternWriter;
 pub use crate::key::{KeyPart, KeyWriter};
 pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};
 pub use crate::policy::{Coalesce, Policy};

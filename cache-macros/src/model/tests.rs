@@ -73,7 +73,7 @@ fn an_unknown_option_names_the_nearest_or_all() {
         "prefix = \"a\", ttl = 5",
         LOAD,
         &[
-            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `entry`, `when` and `crate`",
+            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `entry`, `pattern`, `when` and `crate`",
         ],
     );
 }
@@ -762,7 +762,7 @@ fn something_is_named_to_invalidate() {
         "",
         LOAD,
         &[
-            "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`, `tags = [..]` or `entry = ..`",
+            "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`, `tags = [..]`, `entry = ..` or `pattern = \"..\"`",
         ],
     );
     check_invalidate(
@@ -851,5 +851,22 @@ fn an_invalidation_has_one_of_three_times() {
         "prefix = \"a\", when = Ok",
         LOAD,
         &["`when` takes a string literal; write `when = \"ok\"`"],
+    );
+}
+
+// --- patterns -------------------------------------------------------------------------------
+
+#[test]
+fn a_pattern_is_a_template_with_a_wildcard() {
+    let none = "no pattern would invalidate nothing; give one, such as `\"user_*\"`";
+    let form = "a pattern is a string literal; write `pattern = \"user_*\"`";
+    let twice = "this pattern was given before; remove one of the two";
+    check_invalidate("pattern = []", LOAD, &[none]);
+    check_invalidate("pattern = id", LOAD, &[form]);
+    check_invalidate("pattern = [\"a*\", \"{id}:*\", \"a*\"]", LOAD, &[twice]);
+    check_invalidate(
+        "pattern = \"{idd}:*\"",
+        LOAD,
+        &["`idd` is not an argument of this function; did you mean `id`?"],
     );
 }

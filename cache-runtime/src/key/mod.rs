@@ -133,12 +133,7 @@ impl<'a> KeyWriter<'a> {
         };
         let written = self.text.get(hole.clone()).unwrap_or_default();
         if written.contains(separator) {
-            let mut escaped = String::new();
-            let mut bytes = [0; 4];
-            for byte in separator.encode_utf8(&mut bytes).bytes() {
-                let _ = write!(escaped, "%{byte:02X}");
-            }
-            let written = written.replace(separator, &escaped);
+            let written = escape_separator(written, separator);
             self.text.replace_range(hole, &written);
         }
     }
@@ -146,6 +141,16 @@ impl<'a> KeyWriter<'a> {
     pub(crate) fn finish(self) -> Result<(), Unwritable> {
         self.problem.map_or(Ok(()), Err)
     }
+}
+
+/// The text of an argument without the character that separates it from the next one.
+pub(crate) fn escape_separator(written: &str, separator: char) -> String {
+    let mut escaped = String::new();
+    let mut bytes = [0; 4];
+    for byte in separator.encode_utf8(&mut bytes).bytes() {
+        let _ = write!(escaped, "%{byte:02X}");
+    }
+    written.replace(separator, &escaped)
 }
 
 /// One key. Cheap to clone.

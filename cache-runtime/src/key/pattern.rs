@@ -11,6 +11,9 @@
 
 #[cfg(test)]
 mod tests;
+mod writer;
+
+pub use writer::PatternWriter;
 
 /// A glob, read once and matched often.
 #[derive(Debug, Clone)]
@@ -50,6 +53,16 @@ impl Pattern {
     /// The pattern as it was written, for Redis.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// What every text that matches begins with.
+    pub(crate) fn head(&self) -> String {
+        let bytes = self.parts.iter().map_while(|part| match part {
+            Part::Byte(byte) => Some(*byte),
+            Part::Anything | Part::AnyByte | Part::ByteIn(_) | Part::ByteNotIn(_) => None,
+        });
+        // It ends where something else begins, which is never inside a character.
+        String::from_utf8(bytes.collect()).unwrap_or_default()
     }
 
     /// Whether the whole key is what the pattern asks for.

@@ -2,10 +2,12 @@
 //!
 //! Beyond the bound single entries and deep levels give way to the level below the root that guards them, the noisiest
 //! prefix first, and in the end everything gives way to the root. What stands for a name covers whatever the name does:
-//! every key of that text, or with that group, has it among its own groups.
+//! every key of that text, or with that group, has it among its own groups. The same holds of what stands for a pattern:
+//! every key that matches has it among its own groups.
 
 use std::collections::HashMap;
 
+use crate::key::pattern::Pattern;
 use crate::key::{self, Key};
 
 /// Names remembered one by one, an entry and its lease as one; and what they may take in memory.
@@ -13,6 +15,11 @@ const BOUNDS: Bounds = Bounds {
     names: 10_000,
     bytes: 2 << 20,
 };
+
+/// Patterns remembered one by one, and how long one may be: each is matched with every key that is asked for, and costs a walk
+/// over all keys when it is replayed.
+const MOST_PATTERNS: usize = 16;
+const LONGEST_PATTERN: usize = 1_024;
 
 /// What a name takes beside its text: two words of its box, its number, and the room in the table.
 const OVERHEAD: usize = 64;
@@ -25,6 +32,8 @@ pub(super) struct Owed {
     groups: HashMap<Box<str>, u64>,
     /// Entries that have to go, with their leases.
     entries: HashMap<Box<str>, u64>,
+    /// Patterns of entries that have to go, with their leases.
+    patterns: HashMap<Box<str>, (Pattern, u64)>,
     bytes: usize,
     last: u64,
     bounds: Bounds,
@@ -43,6 +52,7 @@ struct Bounds {
 #[derive(Debug)]
 pub(crate) struct Debt {
     pub(crate) names: Vec<String>,
+    pub(crate) patterns: Vec<Pattern>,
     mark: Mark,
 }
 
@@ -78,6 +88,7 @@ impl Owed {
             root: root.into(),
             groups: HashMap::new(),
             entries: HashMap::new(),
+            patterns: HashMap::new(),
             bytes: 0,
             last: 0,
             bounds,
@@ -90,7 +101,7 @@ impl Owed {
     }
 
     pub(super) fn count(&self) -> usize {
-        self.groups.len() + self.entries.len()
+        self.groups.len() + self.entries.len() + self.patterns.len()
     }
 
     /// Remembers a name.
@@ -114,11 +125,40 @@ impl Owed {
         }
     }
 
+    /// Remembers a pattern, or what stands for it.
+    pub(super) fn remember_pattern(&mut self, pattern: &Pattern) {
+        let group = self.group_around(pattern);
+        let name = key::generation_name(&group);
+        let text = pattern.as_str();
+        let known = self.patterns.contains_key(text);
+        let room = text.len() <= LONGEST_PATTERN && self.patterns.len() < MOST_PATTERNS;
+        let covered = [&group, &self.root]
+            .iter()
+            .any(|group| self.groups.contains_key(*group));
+        if covered || !(known || room) {
+            return self.remember(&name);
+        }
+        self.last += 1;
+        self.patterns
+            .insert(text.into(), (pattern.clone(), self.last));
+        if !known {
+            // Whoever writes it down keeps names only.
+            self.news.push(name);
+        }
+    }
+
+    /// The level that every key has which matches.
+    fn group_around(&self, pattern: &Pattern) -> Box<str> {
+        let head = pattern.head();
+        prefix_of(&self.root, Name::Entry(&head)).map_or_else(|| self.root.clone(), Box::from)
+    }
+
     /// Everything, whatever it was.
     pub(super) fn remember_everything(&mut self) {
         self.last += 1;
         self.groups.clear();
         self.entries.clear();
+        self.patterns.clear();
         self.groups.insert(self.root.clone(), self.last);
         self.bytes = self.root.len() + OVERHEAD;
         self.news.push(key::generation_name(&self.root));
@@ -139,7 +179,7 @@ impl Owed {
     }
 
     fn is_beyond(&self, bounds: Bounds) -> bool {
-        self.count() > bounds.names || self.bytes > bounds.bytes
+        self.groups.len() + self.entries.len() > bounds.names || self.bytes > bounds.bytes
     }
 
     /// Folds down to half of the bounds, so that it is done once in a while. What cannot be folded gives way to the root.
@@ -187,6 +227,9 @@ impl Owed {
         self.groups.retain(|group, _| keep(group));
         self.entries.retain(|entry, _| keep(entry));
         self.bytes = bytes;
+        let mut patterns = std::mem::take(&mut self.patterns);
+        patterns.retain(|_, (pattern, _)| *self.group_around(pattern) != *prefix);
+        self.patterns = patterns;
         // The newest number: what it stands for is not settled by what was asked for before.
         if self.groups.insert(prefix.into(), self.last).is_none() {
             self.bytes += prefix.len() + OVERHEAD;
@@ -198,6 +241,7 @@ impl Owed {
     pub(super) fn covers(&self, key: &Key) -> bool {
         self.entries.contains_key(key.as_str())
             || key.groups().any(|group| self.groups.contains_key(group))
+            || { self.patterns.values() }.any(|(pattern, _)| pattern.matches(key.as_str()))
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -206,7 +250,8 @@ impl Owed {
 
     /// The names whose deletion settles everything that is owed at this moment.
     pub(super) fn debt(&self) -> Debt {
-        let names = match self.groups.contains_key(&self.root) {
+        let everything = self.groups.contains_key(&self.root);
+        let names = match everything {
             true => vec![key::generation_name(&self.root)],
             false => {
                 let groups = self.groups.keys().map(|group| key::generation_name(group));
@@ -215,8 +260,10 @@ impl Owed {
                 groups.chain(leases).chain(entries).collect()
             }
         };
+        let patterns = self.patterns.values().filter(|_| !everything);
         Debt {
             names,
+            patterns: patterns.map(|(pattern, _)| pattern.clone()).collect(),
             mark: self.mark(),
         }
     }
@@ -232,6 +279,7 @@ impl Owed {
         self.groups.retain(|group, number| keep(group, *number));
         self.entries.retain(|entry, number| keep(entry, *number));
         self.bytes = bytes;
+        self.patterns.retain(|_, (_, number)| *number > debt.mark.0);
     }
 
     /// These names have been deleted by a request that was made at that moment.

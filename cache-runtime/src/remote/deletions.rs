@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Doing, Remote, entry_names};
 use crate::config::Durability;
+use crate::key::pattern::Pattern;
 use crate::outage::Mark;
 use crate::store::Trouble;
 
@@ -71,6 +72,36 @@ impl Remote {
     pub(crate) async fn clear(self: &Arc<Self>, pattern: &str) -> Result<u64, Trouble> {
         self.passes()?;
         self.note(Doing::Clearing, self.store.clear(pattern).await)
+    }
+
+    /// Deletes the entries that match any of these patterns. Remembered where Redis does not confirm it.
+    pub(crate) async fn unlink_matching(
+        self: &Arc<Self>,
+        patterns: &[Pattern],
+    ) -> Result<(), Trouble> {
+        let asked = async {
+            for pattern in patterns {
+                self.passes()?;
+                let cleared = self.store.clear(pattern.as_str()).await;
+                self.note(Doing::Deleting, cleared)?;
+            }
+            Ok(())
+        };
+        let told = asked.await;
+        if told.is_err() {
+            self.journal.remember_patterns(patterns);
+            self.replays.failed();
+            self.replay_soon();
+        }
+        told
+    }
+
+    /// Remembers patterns of entries to be deleted, as [`unlink_later`](Self::unlink_later) does names.
+    pub(crate) fn unlink_matching_later(self: &Arc<Self>, patterns: &[Pattern]) {
+        if !patterns.is_empty() {
+            self.journal.remember_patterns(patterns);
+            self.replay_soon();
+        }
     }
 
     /// Remembers names to be deleted, and has it done in the background where there is a runtime.

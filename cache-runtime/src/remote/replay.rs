@@ -141,7 +141,7 @@ impl Remote {
         spawn(task.run(Arc::clone(self)));
     }
 
-    /// Deletes all that is owed; answers how many names that were.
+    /// Deletes all that is owed; answers how many names and patterns that were.
     pub(super) async fn replay(&self) -> Result<usize, Trouble> {
         // Whoever holds it may be in a runtime that nobody drives any more.
         let attempting = self.replays.attempting.lock();
@@ -152,8 +152,11 @@ impl Remote {
         while self.journal.is_pending() {
             let debt = self.journal.debt();
             self.store.unlink(&debt.names).await?;
+            for pattern in &debt.patterns {
+                self.store.clear(pattern.as_str()).await?;
+            }
             self.journal.settle(&debt, || self.near.end_all());
-            replayed += debt.names.len();
+            replayed += debt.names.len() + debt.patterns.len();
         }
         Ok(replayed)
     }

@@ -185,3 +185,89 @@ fn a_deletion_that_was_asked_for_before_settles_nothing() {
     owed.settle_names(&names, owed.mark());
     assert!(owed.is_empty() && owed.bytes == 0);
 }
+
+fn pattern(text: &str) -> Pattern {
+    Pattern::new(text)
+}
+
+#[test]
+fn a_pattern_is_remembered_as_such_and_covers_what_matches() {
+    let mut owed = Owed::new("app");
+    owed.remember_pattern(&pattern("app:user:*:profile"));
+
+    assert!(owed.covers(&key("user:42:profile")));
+    assert!(!owed.covers(&key("user:42:posts")) && !owed.covers(&key("film:1")));
+    assert_eq!(
+        owed.take_news(),
+        ["gen@app:user"],
+        "a file keeps names only"
+    );
+    let debt = owed.debt();
+    assert_eq!(
+        (debt.names.len(), debt.patterns.len(), owed.count()),
+        (0, 1, 1)
+    );
+    owed.settle(&debt);
+    assert!(owed.is_empty() && !owed.covers(&key("user:42:profile")));
+}
+
+#[test]
+fn a_pattern_that_is_remembered_again_while_it_is_being_settled_stays() {
+    let mut owed = Owed::new("app");
+    owed.remember_pattern(&pattern("app:user:*"));
+    let debt = owed.debt();
+    owed.remember_pattern(&pattern("app:user:*"));
+
+    owed.settle(&debt);
+
+    assert!(owed.covers(&key("user:1")));
+}
+
+#[test]
+fn of_many_patterns_the_further_ones_become_the_level_around_them_or_everything() {
+    let mut owed = Owed::new("app");
+    for number in 0..MOST_PATTERNS {
+        owed.remember_pattern(&pattern(&format!("app:user:{number}:*")));
+    }
+    owed.remember_pattern(&pattern("app:user:0:*"));
+    assert!(!owed.covers(&key("user:99:a")));
+    owed.remember_pattern(&pattern("app:user:17:*"));
+    assert!(owed.covers(&key("user:99:a")) && !owed.covers(&key("film:1")));
+    assert_eq!(owed.debt().names, ["gen@app:user"]);
+
+    let long = "x".repeat(LONGEST_PATTERN);
+    owed.remember_pattern(&pattern(&format!("app:film:{long}*")));
+    assert!(owed.covers(&key("film:1")) && !owed.covers(&key("book:1")));
+
+    owed.remember_pattern(&pattern("app:bo?k:*"));
+    let debt = owed.debt();
+    assert_eq!(
+        (debt.names, debt.patterns.len()),
+        (vec!["gen@app".to_owned()], 0)
+    );
+    assert!(owed.covers(&key("anything")));
+}
+
+#[test]
+fn what_stands_for_a_pattern_covers_whatever_matches() {
+    let seed = random::token() | 1;
+    println!("seed {seed}");
+    let mut dice = Dice(seed);
+    for round in 0..2_000 {
+        let root = ["", "app", "team:app", "a*p"][round % 4];
+        let owed = Owed::new(root);
+        let mut text = key::below(&crate::key::pattern::escape(root), &dice.name());
+        let at = text.len() - dice.below(text.len() - root.len() - 1) - 1;
+        text.replace_range(at.., ["*", "?*", "[^x]*", r"\p*", "*:s?*"][dice.below(5)]);
+        let pattern = pattern(&text);
+        let group = owed.group_around(&pattern);
+        for _ in 0..20 {
+            let key = dice.key(root);
+            let covered = key.groups().any(|of| *of == *group);
+            assert!(
+                covered || !pattern.matches(key.as_str()),
+                "seed {seed}: {key:?} by {group} for {text}"
+            );
+        }
+    }
+}
