@@ -196,21 +196,6 @@ impl Cache {
         }
     }
 
-    /// Whether a usable entry of any type stands under a key.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get).
-    pub async fn exists(&self, key: &str) -> Result<bool, Error> {
-        let (key, _) = self.inner.by_hand(key)?;
-        if !self.inner.is_enabled() {
-            return Ok(false);
-        }
-        match entry::stands(&self.inner, &key).await {
-            Ok(stands) => Ok(stands),
-            Err(trouble) => Inner::failed(&trouble).map(|()| entry::stands_near(&self.inner, &key)),
-        }
-    }
-
     /// Deletes every entry whose key matches a glob pattern (`*`, `?`, `[a-z]`, `\*`); answers how many.
     /// Cost: a walk over the whole key space. [`invalidate_prefix`](Self::invalidate_prefix) costs the same whatever there is.
     ///

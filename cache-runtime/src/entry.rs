@@ -2,6 +2,7 @@
 
 mod judge;
 mod parcel;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +19,9 @@ use crate::stats::Counters;
 use crate::store::{Read, Trouble};
 use crate::value::envelope::{self, Envelope, Generations};
 use crate::value::{Kind, Shared};
-use judge::{Judged, Life, Mismatch, judge, judge_of_any_type};
+use judge::{Judged, Life, Mismatch, judge};
 pub(crate) use parcel::Parcel;
+pub(crate) use standing::{Standing, anybody, left_near, standing, stands_near};
 
 /// What a look-up found.
 pub(crate) enum Found {
@@ -323,43 +325,4 @@ fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Result<Read, Aw
 pub(crate) fn generations(seen: &Seen) -> Option<Generations> {
     let remote = seen.remote.as_ref()?;
     remote.generations.iter().copied().collect()
-}
-
-/// Whether Redis has an entry under this key that may be used, of whatever type.
-pub(crate) async fn stands(cache: &Arc<Inner>, key: &Key) -> Result<bool, Trouble> {
-    let Some(remote) = &cache.remote else {
-        return Ok(stands_near(cache, key));
-    };
-    let judged = |key: &Key, read: &Read| {
-        let envelope = read
-            .entry
-            .as_deref()
-            .and_then(|entry| envelope::read(entry).ok());
-        let judged = envelope.map(|envelope| {
-            let judged =
-                judge_of_any_type(cache, key, Duration::ZERO, envelope, &read.generations)?;
-            let opened = judged
-                .envelope
-                .open(key.as_str(), cache.config.encryption.as_ref());
-            opened.map(drop).map_err(|_| Mismatch::Key)
-        });
-        judged.unwrap_or(Err(Mismatch::Key))
-    };
-    let read = remote.look_up(key).await?;
-    if let Err(Mismatch::Wider { levels, tags }) = judged(key, &read) {
-        let wider = key.widened(levels, tags);
-        let read = remote.look_up(&wider).await?;
-        return Ok(judged(&wider, &read).is_ok());
-    }
-    Ok(judged(key, &read).is_ok())
-}
-
-/// Whether the in-process tier has an entry under this key, of whatever type.
-pub(crate) fn stands_near(cache: &Inner, key: &Key) -> bool {
-    let asker = Asker {
-        origin: key.origin(),
-        tagging: 0,
-        early: 0.0,
-    };
-    cache.near.get(key.as_str(), asker).is_some()
 }

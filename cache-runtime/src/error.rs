@@ -25,6 +25,8 @@ pub enum ErrorKind {
     Key,
     /// A value could not be encoded.
     Encode,
+    /// What stands under a key is no number, or a sum is beyond what one can hold.
+    Value,
     /// Redis cannot be reached, or did not answer in time, and nothing could stand in for it.
     Unreachable,
     /// Redis answered with an error.

@@ -22,6 +22,7 @@ use crate::secret::HashKey;
 use crate::site::{Bound, CallSite};
 use crate::stats::{Book, Counters};
 use crate::store::Trouble;
+use crate::turns::Turns;
 
 /// What all handles of one cache share.
 pub(crate) struct Inner {
@@ -37,6 +38,8 @@ pub(crate) struct Inner {
     /// What annotated functions mean here, by the address of their site, for those that met another cache first.
     bounds: RwLock<HashMap<usize, Arc<Bound>>>,
     pub(crate) closed: AtomicBool,
+    /// Of those who count.
+    pub(crate) turns: Turns,
     /// Under which sensitive arguments are hashed. `None`: others share the entries, and would not find them under a random one.
     hash_key: Option<HashKey>,
     /// Whether it was said that there is none.
@@ -58,6 +61,7 @@ impl Inner {
             limit: config.max_loads.map(Limit::new),
             bounds: RwLock::default(),
             closed: AtomicBool::new(false),
+            turns: Turns::new(),
             hash_key,
             said_no_hash_key: AtomicBool::new(false),
             config,

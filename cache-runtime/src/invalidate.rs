@@ -3,18 +3,20 @@
 //! Locally the epochs end before *and* after Redis is told: a reader that fetched between the two is caught by the second.
 //! Deleting is always safe, so it happens whatever the body's outcome; where nobody can wait for Redis, it is remembered and replayed.
 
+mod doomed;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::config::Durability;
 use crate::inner::Inner;
 use crate::intent::{self, NoEntry, Unnamed};
-use crate::invalidated::{Invalidated, Reach};
+use crate::invalidated::Invalidated;
 use crate::key::pattern::{Pattern, PatternWriter};
 use crate::key::{self, Key, KeyWriter, Unwritable};
 use crate::log;
 use crate::store::Trouble;
+pub(crate) use doomed::Doomed;
 
 /// Under which the invalidations of tags are counted.
 pub(crate) const TAGS: &str = "(tags)";
@@ -44,92 +46,6 @@ impl InvalidateSite {
     #[must_use]
     pub const fn new(function: &'static str, _module: &'static str, when: When) -> Self {
         Self { function, when }
-    }
-}
-
-/// What is to be forgotten, in one cache.
-#[derive(Debug, Default)]
-pub(crate) struct Doomed {
-    /// Levels of keys and tags: everything in them.
-    groups: Vec<String>,
-    entries: Vec<String>,
-    /// Entries by their keys.
-    patterns: Vec<Pattern>,
-}
-
-impl Doomed {
-    pub(crate) fn level(&mut self, level: String) {
-        // An entry that is named like the level itself is under it as well.
-        self.entries.push(level.clone());
-        self.groups.push(level);
-    }
-
-    pub(crate) fn tag(&mut self, tag: String) {
-        self.groups.push(tag);
-    }
-
-    pub(crate) fn entry(&mut self, entry: String) {
-        self.entries.push(entry);
-    }
-
-    pub(crate) fn pattern(&mut self, pattern: Pattern) {
-        self.patterns.push(pattern);
-    }
-
-    /// Everything in the cache.
-    pub(crate) fn everything(&mut self, root: &str) {
-        self.groups.push(root.to_owned());
-    }
-
-    /// What Redis has to delete by name.
-    fn names(&self) -> Vec<String> {
-        let generations = self.groups.iter().map(|group| key::generation_name(group));
-        let leases = self.entries.iter().map(|entry| key::lease_name(entry));
-        generations
-            .chain(leases)
-            .chain(self.entries.iter().cloned())
-            .collect()
-    }
-
-    /// Forgets it in this process.
-    fn apply_locally(&self, cache: &Inner) {
-        for group in &self.groups {
-            cache.near.end(group);
-        }
-        for entry in &self.entries {
-            // The flight first: once it is detached, it can no longer fill behind the removal.
-            cache.flights.detach(entry);
-            cache.near.remove(entry);
-        }
-        for pattern in &self.patterns {
-            cache.flights.detach_matching(pattern);
-            cache.near.clear(pattern);
-        }
-    }
-
-    /// Forgets it everywhere.
-    async fn apply(&self, cache: &Arc<Inner>) -> Invalidated {
-        self.apply_locally(cache);
-        let Some(remote) = &cache.remote else {
-            return Invalidated::confirmed(Reach::Process, 0);
-        };
-        // First, so that replicas are asked for it as well.
-        let swept = remote.unlink_matching(&self.patterns).await;
-        let told = swept.and(remote.unlink(&self.names()).await);
-        self.apply_locally(cache);
-        match (told, cache.config.durability) {
-            (Ok(confirmed), Durability::Replicas(wanted)) if confirmed < Some(wanted) => {
-                let confirmed = confirmed.unwrap_or_default();
-                let reason = format!("{confirmed} of {wanted} replicas confirmed it in time");
-                Invalidated::unconfirmed(Reach::Redis, confirmed, reason)
-            }
-            (Ok(confirmed), _) => {
-                Invalidated::confirmed(Reach::Redis, confirmed.unwrap_or_default())
-            }
-            (Err(trouble), _) => {
-                Invalidated::unconfirmed(Reach::Remembered, 0, trouble.to_string())
-            }
-        }
     }
 }
 

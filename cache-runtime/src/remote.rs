@@ -22,7 +22,7 @@ use crate::near::Near;
 use crate::outage::Journal;
 use crate::random;
 use crate::seen::SeenRemote;
-use crate::store::{Filled, Put, Read, ServerFacts, Store, Stored, Trouble};
+use crate::store::{Filled, Loads, Put, Read, ServerFacts, Store, Stored, Swap, Trouble};
 
 pub(crate) use leases::Leave;
 use leases::Returning;
@@ -157,6 +157,26 @@ impl Remote {
         if let Ok(prolonged) = self.note(Doing::Writing, kept) {
             forgotten.groups = prolonged;
         }
+    }
+
+    /// Puts an entry in the place of the one that was seen, under these generations; answers whether that still stood there.
+    pub(crate) async fn swap(
+        self: &Arc<Self>,
+        key: &Key,
+        generations: &[Option<u64>],
+        swap: Swap<'_>,
+    ) -> Result<bool, Trouble> {
+        self.ready_to_write(key).await?;
+        let swapped = self.store.swap(key.as_str(), swap).await;
+        let swapped = self.note_of(key.as_str(), Doing::Writing, swapped)?;
+        if swapped {
+            if swap.loads == Loads::End {
+                // What we do ourselves we are not told.
+                self.near.told_of_lease(key.as_str());
+            }
+            self.keep_generations(key, generations, swap.ttl).await;
+        }
+        Ok(swapped)
     }
 
     /// Stores entries whatever was there; answers whether all could be.

@@ -156,8 +156,30 @@ impl Near {
 
     /// Keeps a value that was loaded in this process. Whether it is still wanted is the caller's to know.
     pub(crate) fn insert(&self, key: Arc<str>, entry: Entry) {
-        self.tier.insert(key, entry);
+        let insert = || self.tier.insert(Arc::clone(&key), entry);
+        self.marks.heard(&key, insert);
         self.tier.settle();
+    }
+
+    /// Puts what `next` makes of the entry under a key in its place, with nothing in between; `None` leaves it as it is.
+    pub(crate) fn update<T>(
+        &self,
+        key: &Arc<str>,
+        asker: Asker,
+        next: impl FnOnce(Option<&Entry>) -> (Option<Entry>, T),
+    ) -> T {
+        let now = clock::now();
+        let update = || {
+            let entry = self.standing(key, asker, now);
+            let (next, answer) = next(entry.filter(|entry| now < entry.expires).as_ref());
+            if let Some(next) = next {
+                self.tier.insert(Arc::clone(key), next);
+            }
+            answer
+        };
+        let answer = self.marks.heard(key, update);
+        self.tier.settle();
+        answer
     }
 
     /// Keeps a value of Redis, unless something was heard of its entry since `view`.

@@ -23,6 +23,8 @@ mod server_clock;
 #[cfg(feature = "redis")]
 mod slots;
 #[cfg(feature = "redis")]
+mod swap;
+#[cfg(feature = "redis")]
 mod track;
 
 use std::fmt;
@@ -111,6 +113,30 @@ pub(crate) struct Put<'a> {
     /// Its bytes before and after the generations.
     pub(crate) around_generations: (&'a [u8], &'a [u8]),
     pub(crate) ttl: Duration,
+}
+
+/// An entry to be put in the place of another one.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store that exists stores anything")
+)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Swap<'a> {
+    /// The stamp of the other one, empty where there was none.
+    pub(crate) seen: &'a [u8],
+    pub(crate) bytes: &'a [u8],
+    pub(crate) ttl: Duration,
+    /// How long the other one could still be used. For as long as it was kept beyond that, this one is.
+    pub(crate) left: Option<Duration>,
+    pub(crate) loads: Loads,
+}
+
+/// What becomes of a load of the entry that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loads {
+    GoOn,
+    /// It may store nothing any more.
+    End,
 }
 
 /// Why the store did not answer.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble};
+use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Swap, Trouble};
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -95,6 +95,10 @@ impl Store {
     }
 
     pub(crate) async fn put(&self, _: &[Put<'_>]) -> Result<Vec<Stored>, Trouble> {
+        match *self {}
+    }
+
+    pub(crate) async fn swap(&self, _: &str, _: Swap<'_>) -> Result<bool, Trouble> {
         match *self {}
     }
 

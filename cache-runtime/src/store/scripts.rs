@@ -72,6 +72,26 @@ return answer
     )
 });
 
+/// `KEYS`: entry, and its lease where a load that is under way may not fill. `ARGV`: the stamp of the entry I saw ("" for none),
+/// the bytes of the new one, its lifetime in milliseconds, how long the one I saw could still be used ("" for none).
+///
+/// Answers 1: stored, and kept beyond its lifetime for as long as the other one was. 0: the entry is not the one I saw.
+/// One with the stamp of mine is mine, whose reply was lost.
+pub(super) static SWAP: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local stamp = redis.call('GETRANGE', KEYS[1], 8, 15)
+if stamp == string.sub(ARGV[2], 9, 16) then return 1 end
+if stamp ~= ARGV[1] then return 0 end
+local life = tonumber(ARGV[3])
+if ARGV[4] ~= '' then life = life + math.max(0, redis.call('PTTL', KEYS[1]) - tonumber(ARGV[4])) end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', string.format('%.0f', life))
+if KEYS[2] then redis.call('DEL', KEYS[2]) end
+return 1
+",
+    )
+});
+
 /// `KEYS`: lease. `ARGV`: my token, its new lifetime in milliseconds. Prolongs the lease, if it still is mine.
 pub(super) static EXTEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
@@ -153,7 +173,7 @@ mod tests {
         };
         let tried = done(&TRY);
 
-        for script in [&ACQUIRE, &FILL, &PUT, &EXTEND, &RELEASE] {
+        for script in [&ACQUIRE, &FILL, &PUT, &SWAP, &EXTEND, &RELEASE] {
             assert!(done(script).is_subset(&tried), "{script:?}");
         }
         assert!(tried.len() > 5, "{tried:?}");
