@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cache_runtime::{Cache, CacheBuilder, ErrorKind, Mode, cached, with_cache};
+use cache_runtime::{Cache, CacheBuilder, ErrorKind, Mode, cached, refresh, with_cache};
 use support::{Fault, Proxy, RedisServer, wait_until_async};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -153,22 +153,46 @@ async fn what_another_process_has_kept_of_a_touched_entry_ends_with_it() {
     wait_until_async(gone, "the other process has heard of it").await;
 }
 
+#[cached(ttl = "1h", prefix = "page", key = "{id}")]
+async fn page(cache: &Cache, version: u64, id: u64) -> u64 {
+    let touched = cache.touch("page:7", HOUR / 2).await.unwrap();
+    assert_eq!(touched, version > 1);
+    version
+}
+
 #[tokio::test]
 async fn a_load_under_way_is_stored_although_the_old_entry_was_touched() {
     let server = RedisServer::start();
     for cache in tiers(&server).await {
-        cache.set("a:b", &1_u64, HOUR).await.unwrap();
-        let load = async {
-            cache.delete("a:b").await.unwrap();
-            let loaded = cache.get_or_set("a:b", HOUR, || async {
-                assert!(!cache.touch("a:b", HOUR).await.unwrap());
-                Ok::<_, ErrorKind>(2_u64)
-            });
-            loaded.await
-        };
-        assert_eq!(load.await, Ok(2));
-        assert_eq!(cache.get::<u64>("a:b").await.unwrap(), Some(2));
-        assert!(cache.touch("a:b", HOUR).await.unwrap());
+        let read = with_cache(cache.clone(), async {
+            assert_eq!(page(&cache, 1, 7).await, 1);
+            assert_eq!(refresh(page(&cache, 2, 7)).await, 2);
+            page(&cache, 3, 7).await
+        });
+        assert_eq!(read.await, 2);
+        assert!(about(cache.ttl("page:7").await.unwrap(), HOUR));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn touching_never_brings_an_older_value_back() {
+    let server = RedisServer::start();
+    for (tier, cache) in tiers(&server).await.into_iter().enumerate() {
+        cache.set("a:b", &0_u64, None).await.unwrap();
+        let rounds = if tier == 0 { 20_000 } else { 200 };
+        let touching = tokio::spawn({
+            let cache = cache.clone();
+            async move {
+                while cache.get::<u64>("a:b").await.unwrap() != Some(rounds) {
+                    cache.touch("a:b", HOUR).await.unwrap();
+                }
+            }
+        });
+        for number in 1..=rounds {
+            cache.set("a:b", &number, None).await.unwrap();
+            assert_eq!(cache.get("a:b").await.unwrap(), Some(number), "tier {tier}");
+        }
+        touching.await.unwrap();
     }
 }
 
@@ -203,6 +227,21 @@ async fn while_redis_is_away_what_the_process_keeps_in_its_stead_is_touched_and_
         about(cache.ttl("in:redis").await.unwrap(), HOUR),
         "as before"
     );
+}
+
+#[tokio::test]
+async fn a_copy_of_what_is_in_redis_is_not_touched_in_its_stead() {
+    let server = RedisServer::start();
+    let network = Proxy::start(server.port());
+    let cache = at(&network.url()).response_timeout(RESPONSE);
+    let cache = cache.open().await.unwrap();
+    cache.set("a:b", &1_u64, HOUR).await.unwrap();
+    assert_eq!(cache.get::<u64>("a:b").await.unwrap(), Some(1), "kept");
+    network.set(Fault::BlackHole);
+
+    let problem = cache.touch("a:b", SHORT).await.unwrap_err();
+
+    assert_eq!(problem.kind(), ErrorKind::Unreachable);
 }
 
 // --- incr -------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ mod support;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_runtime::{Cache, CacheBuilder, cache_invalidate, cached, with_cache};
-use support::{Fault, Proxy, RedisServer, wait_until_async};
+use cache_runtime::{Cache, CacheBuilder, Durability, cache_invalidate, cached, with_cache};
+use support::{Fault, Log, Proxy, RedisServer, wait_until_async};
 
 #[derive(Default)]
 struct Bodies(AtomicU64);
@@ -233,4 +233,17 @@ async fn what_a_pattern_that_is_owed_does_not_match_is_read_from_redis_as_ever()
         );
     };
     with_cache(cache.clone(), check).await;
+}
+
+#[tokio::test]
+async fn replicas_are_asked_for_what_was_deleted_by_a_pattern_as_well() {
+    let server = RedisServer::start();
+    let cache = on(&server).durability(Durability::Replicas(1));
+    let cache = cache.response_timeout(Duration::from_millis(200));
+    let cache = cache.open().await.unwrap();
+    let (log, _guard) = Log::of_this_thread();
+
+    with_cache(cache, change_profiles()).await;
+
+    assert!(log.mentions("replicas have not confirmed"));
 }

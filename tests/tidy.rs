@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["log", "store", "variable"],
     &["breaker", "lease", "outage", "remote"],
     &["flight"],
-    &["inner"],
+    &["advice", "inner"],
     &[
         "cache",
         "call",

@@ -162,6 +162,7 @@ impl Cache {
         let ttl = self.inner.ttl(ttl.into());
         let call = match self.inner.by_hand(key) {
             Ok((key, counters)) if self.inner.is_enabled() => Box::new(Call {
+                site: None,
                 cache: Arc::clone(&self.inner),
                 key,
                 kind: Kind::of::<T>(),

@@ -33,6 +33,7 @@ use crate::patience::Patience;
 use crate::policy::{Age, Coalesce, Terms};
 use crate::remote::{self, Leave, Remote};
 use crate::seen::Seen;
+use crate::site::CallSite;
 use crate::stats::Counters;
 use crate::store::Trouble;
 use crate::value::{Kind, Shared};
@@ -49,6 +50,8 @@ const MAX_CHANGES: usize = 3;
 /// One call: which entry of which cache, of what type, kept for how long.
 #[derive(Clone)]
 pub(crate) struct Call {
+    /// `None` for a loader by hand.
+    pub(crate) site: Option<&'static CallSite>,
     pub(crate) cache: Arc<Inner>,
     pub(crate) key: Key,
     pub(crate) kind: Kind,

@@ -7,24 +7,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Cache;
-use crate::clock;
 use crate::entry::{self, Parcel, Query, Standing};
 use crate::error::{Error, ErrorKind};
 use crate::inner::{Inner, error};
 use crate::key::Key;
 use crate::life;
 use crate::near::{Entry, Source};
-use crate::random;
 use crate::remote::Remote;
 use crate::seen::SeenRemote;
 use crate::stats::Counters;
 use crate::store::{Loads, Swap, Trouble};
 use crate::value::envelope::Generations;
 use crate::value::{Kind, Shared};
-
-/// How often a count is read again because another process was quicker.
-const MOST_CHANGES: u32 = 64;
-const LONGEST_WAIT: Duration = Duration::from_millis(16);
 
 const KIND: Kind = Kind::of::<i64>();
 
@@ -81,7 +75,7 @@ async fn count_in_redis(
         .turns
         .turn(key.as_str(), cache.config.response_timeout)
         .await;
-    for round in 0..MOST_CHANGES {
+    for round in 0..life::MOST_CHANGES {
         let mut standing = entry::standing(cache, remote, key).await?;
         let sum = match number_in(cache, &standing) {
             Ok(number) => add(number, by),
@@ -108,11 +102,9 @@ async fn count_in_redis(
             cache.flights.detach(key.as_str());
             return Ok(Ok(sum));
         }
-        let wait = Duration::from_millis(1 << round.min(8)).min(LONGEST_WAIT);
-        clock::sleep(wait.mul_f64(random::share())).await;
+        life::give_way(round).await;
     }
-    let problem = "the number was replaced again and again while it was to be raised";
-    Ok(Err(Error::new(ErrorKind::Refused, problem)))
+    Ok(Err(life::contended(key)))
 }
 
 /// The number that stands there, zero where there is none.

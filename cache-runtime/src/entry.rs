@@ -247,17 +247,17 @@ impl Query<'_> {
     }
 
     /// Keeps in process what Redis has just answered, or stored: of which nothing was heard since `view`,
-    /// and of whose changes `teller` will tell.
+    /// and of whose changes `teller` will tell. Answers its bytes.
     pub(crate) fn keep(
         self,
         value: &Shared,
         (origin, left, took): (u64, Duration, Duration),
         view: View,
         teller: Option<Arc<Teller>>,
-    ) {
+    ) -> usize {
         let life = left.min(self.terms.near.bound(teller.is_some()));
         if life.is_zero() {
-            return;
+            return 0;
         }
         let entry = self.near_entry(value, origin, view, (life, took));
         let source = teller.map_or(Source::Untold, Source::Told);
@@ -267,8 +267,10 @@ impl Query<'_> {
             kept_until,
             ..entry
         };
+        let bytes = entry.bytes;
         let near = &self.cache.near;
         near.insert_unless_told(&self.key.shared(), entry, view);
+        bytes
     }
 
     /// A value as the in-process tier keeps it without Redis: where there is one, expired or not, never for longer than the

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::advice::{self, LastFills};
 use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     /// What annotated functions mean here, by the address of their site, for those that met another cache first.
     bounds: RwLock<HashMap<usize, Arc<Bound>>>,
     pub(crate) closed: AtomicBool,
+    /// Who filled which key, for advice.
+    pub(crate) fills: LastFills,
     /// Of those who count.
     pub(crate) turns: Turns,
     /// Under which sensitive arguments are hashed. `None`: others share the entries, and would not find them under a random one.
@@ -61,6 +64,7 @@ impl Inner {
             limit: config.max_loads.map(Limit::new),
             bounds: RwLock::default(),
             closed: AtomicBool::new(false),
+            fills: LastFills::new(),
             turns: Turns::new(),
             hash_key,
             said_no_hash_key: AtomicBool::new(false),
@@ -104,6 +108,7 @@ impl Inner {
                 return Arc::clone(bound);
             }
             drop(known);
+            advice::at_first_use(self, site);
             let bound = Arc::new(site.bind(self.root(), self.counters(&site.prefix())));
             let mut bounds = self.bounds.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(bounds.entry(address).or_insert(bound))

@@ -8,6 +8,7 @@ mod doomed;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::inner::Inner;
 use crate::intent::{self, NoEntry, Unnamed};
@@ -27,7 +28,10 @@ pub(crate) const PATTERNS: &str = "(patterns)";
 #[derive(Debug)]
 pub struct InvalidateSite {
     function: &'static str,
+    module: &'static str,
     when: When,
+    /// Whether it was said that a prefix would do.
+    said: AtomicBool,
 }
 
 /// When a mutating function invalidates.
@@ -44,8 +48,13 @@ pub enum When {
 impl InvalidateSite {
     /// A mutating function of that name.
     #[must_use]
-    pub const fn new(function: &'static str, _module: &'static str, when: When) -> Self {
-        Self { function, when }
+    pub const fn new(function: &'static str, module: &'static str, when: When) -> Self {
+        Self {
+            function,
+            module,
+            when,
+            said: AtomicBool::new(false),
+        }
     }
 }
 
@@ -125,7 +134,21 @@ impl Targets<'_> {
         }
         self.cache.counters(PATTERNS).invalidations.one();
         for pattern in patterns {
+            self.advise(&pattern);
             self.doomed.pattern(Pattern::new(&pattern));
+        }
+    }
+
+    /// Says that a prefix would do, where it would.
+    fn advise(&self, pattern: &str) {
+        let root = key::below(self.cache.root(), "");
+        let own = pattern.strip_prefix(&root).unwrap_or(pattern);
+        let prefix = own.strip_suffix(":*").unwrap_or_default();
+        let is_one = !prefix.is_empty() && !prefix.contains([':', '*', '?', '[', '\\']);
+        // Relaxed: the flag stands for itself.
+        if is_one && !self.site.said.swap(true, Ordering::Relaxed) {
+            let function = format!("{}::{}", self.site.module, self.site.function);
+            log::prefix_would_do(&function, own, prefix);
         }
     }
 

@@ -8,6 +8,7 @@ pub mod __fuzz;
 #[path = "private.rs"]
 pub mod __private;
 mod acting;
+mod advice;
 mod breaker;
 mod cache;
 mod call;

@@ -6,15 +6,17 @@ use std::time::Duration;
 use crate::cache::Cache;
 use crate::clock;
 use crate::entry::{self, Standing};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::inner::{Inner, error};
 use crate::key::Key;
 use crate::near::{Entry, Source};
+use crate::random;
 use crate::remote::Remote;
 use crate::store::{Loads, Swap, Trouble};
 
-/// Times an entry may be replaced by others while one tries to touch it.
-const MOST_CHANGES: usize = 16;
+/// Times an entry may be replaced by other processes while this one tries to.
+pub(crate) const MOST_CHANGES: u32 = 64;
+const LONGEST_WAIT: Duration = Duration::from_millis(16);
 
 impl Cache {
     /// Whether a usable entry of any type stands under a key.
@@ -78,7 +80,7 @@ async fn touch(cache: &Arc<Inner>, key: &Key, ttl: Duration) -> Result<bool, Err
         return Ok(touch_here(cache, key, ttl));
     };
     match touch_in_redis(cache, remote, key, ttl).await {
-        Ok(touched) => Ok(touched),
+        Ok(touched) => touched,
         Err(_) if touch_here(cache, key, ttl) => Ok(true),
         // What stands there has been invalidated.
         Err(Trouble::Quarantined) => Ok(false),
@@ -91,11 +93,13 @@ async fn touch_in_redis(
     remote: &Arc<Remote>,
     key: &Key,
     ttl: Duration,
-) -> Result<bool, Trouble> {
-    for _ in 0..MOST_CHANGES {
+) -> Result<Result<bool, Error>, Trouble> {
+    let limit = cache.config.response_timeout;
+    let _turn = cache.turns.turn(key.as_str(), limit).await;
+    for round in 0..MOST_CHANGES {
         let standing = entry::standing(cache, remote, key).await?;
         let (Some(left), Some(bytes)) = (standing.left, standing.with_life(cache, ttl)) else {
-            return Ok(false);
+            return Ok(Ok(false));
         };
         let swap = Swap {
             seen: standing.stamp(),
@@ -105,11 +109,22 @@ async fn touch_in_redis(
             loads: Loads::GoOn,
         };
         if replace(cache, remote, &standing, swap).await? {
-            return Ok(true);
+            return Ok(Ok(true));
         }
+        give_way(round).await;
     }
-    // Each time it was a newer one, with a life of its own.
-    Ok(true)
+    Ok(Err(contended(key)))
+}
+
+/// Lets those go first who were quicker.
+pub(crate) async fn give_way(round: u32) {
+    let wait = Duration::from_millis(1 << round.min(8)).min(LONGEST_WAIT);
+    clock::sleep(wait.mul_f64(random::share())).await;
+}
+
+pub(crate) fn contended(key: &Key) -> Error {
+    let problem = format!("the entry `{key}` was replaced by others again and again");
+    Error::new(ErrorKind::Refused, problem)
 }
 
 /// Puts another entry in the place of the one that stands there, if it still does; and forgets what the process has of it.
@@ -149,7 +164,7 @@ impl Drop for ForgottenHere<'_> {
     }
 }
 
-/// The same for an entry that the process keeps by itself; answers whether there is one.
+/// Touches an entry that the process keeps by itself; answers whether there is one.
 fn touch_here(cache: &Inner, key: &Key, ttl: Duration) -> bool {
     let life = match &cache.remote {
         Some(_) => ttl.min(cache.config.fallback_ttl),

@@ -164,6 +164,74 @@ pub(crate) fn fill_refused(key: &str) {
     );
 }
 
+pub(crate) fn kept_nowhere(function: &str) {
+    warn!(
+        function,
+        "nothing is kept: the in-process tier is off and no redis is configured; set `REDIS_URL`, or leave `near = false` out"
+    );
+}
+
+pub(crate) fn loose_limit(function: &str, own: usize, of_the_cache: usize) {
+    warn!(
+        function,
+        own,
+        of_the_cache,
+        "`max_loads` of the function bounds nothing, that of the cache is reached first; lower it, or leave it out"
+    );
+}
+
+pub(crate) fn never_stale(function: &str) {
+    warn!(
+        function,
+        "`stale_if_error` needs a function that can fail; return a `Result`, add `load_timeout` or `max_loads`, or leave it out"
+    );
+}
+
+pub(crate) fn short_ttl(function: &str, took: Duration, ttl: Duration) {
+    warn!(
+        function,
+        ?took,
+        ?ttl,
+        "loads take longer than their values are kept, so there are hardly any hits; raise `ttl`"
+    );
+}
+
+pub(crate) fn long_near_ttl(function: &str, near_ttl: Duration, ttl: Duration) {
+    warn!(
+        function,
+        ?near_ttl,
+        ?ttl,
+        "`near_ttl` is longer than `ttl`, so it bounds nothing; lower it, or leave it out"
+    );
+}
+
+pub(crate) fn too_large(function: &str, bytes: usize, limit: u64) {
+    warn!(
+        function,
+        bytes,
+        limit,
+        "a value is larger than all that the process may keep, so it is not kept there; raise `memory_limit`, or set `near = false`"
+    );
+}
+
+pub(crate) fn shared_key(function: &str, other: &str, key: &str) {
+    warn!(
+        function,
+        other,
+        key,
+        "two functions store values that the other one cannot use under one key, and replace each other's; give one of them another `prefix` or `key`"
+    );
+}
+
+pub(crate) fn prefix_would_do(function: &str, pattern: &str, prefix: &str) {
+    warn!(
+        function,
+        pattern,
+        prefix,
+        "a pattern walks over every key where a prefix would do at the cost of one deletion; write `prefix` instead"
+    );
+}
+
 pub(crate) fn bad_environment(problem: &Error) {
     error!(%problem, "the environment is malformed, caching in process only");
 }

@@ -12,6 +12,9 @@ pub trait Outcome {
     /// What of it is cached. That it is a [`Value`](crate::Value) is asked where a call begins, so that it is asked once.
     type Value;
 
+    /// Whether there may be nothing to cache because the function failed.
+    const CAN_FAIL: bool;
+
     /// The value to cache, or what was returned where there is none.
     fn split(returned: Self::Returned) -> Result<Self::Value, Self::Returned>;
 
@@ -40,6 +43,8 @@ impl<T, E> Outcome for OkOf<T, E> {
     type Returned = Result<T, E>;
     type Value = T;
 
+    const CAN_FAIL: bool = true;
+
     fn split(returned: Self::Returned) -> Result<T, Self::Returned> {
         returned.map_err(Err)
     }
@@ -52,6 +57,8 @@ impl<T, E> Outcome for OkOf<T, E> {
 impl<T> Outcome for Whole<T> {
     type Returned = T;
     type Value = T;
+
+    const CAN_FAIL: bool = false;
 
     fn split(returned: T) -> Result<T, T> {
         Ok(returned)

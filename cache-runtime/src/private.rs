@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::advice;
 use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
 use crate::entry as entries;
@@ -145,7 +146,11 @@ where
         }
     };
     proceed(text, intent.as_ref());
+    if !O::CAN_FAIL {
+        advice::of_what_never_fails(cache, site);
+    }
     let call = CachedCall {
+        site: Some(site),
         key,
         kind,
         ttl: Ttl::Fixed(cache.ttl(site.ttl(variable::ttl))),

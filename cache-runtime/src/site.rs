@@ -2,6 +2,7 @@
 
 use std::any::type_name;
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,6 +25,23 @@ pub struct CallSite {
     ttl: OnceLock<Option<Duration>>,
     /// The first cache this function was called with, which is nearly always the only one.
     first: OnceLock<(u64, Arc<Bound>)>,
+    /// What has been said of it, a bit for each.
+    said: AtomicU8,
+    /// How many loads in a row took longer than their values are kept.
+    slow_loads: AtomicU8,
+}
+
+/// What may be said of a function; each once.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub(crate) enum Flaw {
+    KeptNowhere = 1,
+    LooseLimit = 1 << 1,
+    NeverStale = 1 << 2,
+    ShortTtl = 1 << 3,
+    LongNearTtl = 1 << 4,
+    TooLarge = 1 << 5,
+    SharedKey = 1 << 6,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +61,8 @@ impl CallSite {
             style: KeyStyle::Arguments,
             ttl: OnceLock::new(),
             first: OnceLock::new(),
+            said: AtomicU8::new(0),
+            slow_loads: AtomicU8::new(0),
         }
     }
 
@@ -64,6 +84,31 @@ impl CallSite {
 
     pub(crate) fn policy(&self) -> &Policy {
         &self.policy
+    }
+
+    /// Its path, were it a free function.
+    pub(crate) fn path(&self) -> String {
+        format!("{}::{}", self.module, self.function)
+    }
+
+    /// Whether this has not been said yet; from now on it has.
+    pub(crate) fn is_first(&self, flaw: Flaw) -> bool {
+        let bit = flaw as u8;
+        // Relaxed: the flags stand for themselves. Read first, so that they are not written again and again.
+        let said = |said: u8| said & bit != 0;
+        !said(self.said.load(Ordering::Relaxed))
+            && !said(self.said.fetch_or(bit, Ordering::Relaxed))
+    }
+
+    /// Counts a load; answers how many in a row were slow.
+    pub(crate) fn slow_loads(&self, slow: bool) -> u8 {
+        // Relaxed, and not one step: a count that is off by one says it a load later.
+        let before = self.slow_loads.load(Ordering::Relaxed);
+        let count = if slow { before.saturating_add(1) } else { 0 };
+        if count != before {
+            self.slow_loads.store(count, Ordering::Relaxed);
+        }
+        count
     }
 
     /// How long entries live, where the function says so: in a variable, which `read` reads at the first use, or by itself.
@@ -114,7 +159,7 @@ impl CallSite {
                 depth += 1;
             }
         }
-        let path = format!("{}::{}", self.module, self.function);
+        let path = self.path();
         if self.style == KeyStyle::Arguments {
             origin = xxh3_64(path.as_bytes()).max(1);
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Boxed, Call, Ttl};
+use crate::advice;
 use crate::clock::{self, Instant};
 use crate::entry::{self, Parcel};
 use crate::flight::{Cabin, Seat};
@@ -36,6 +37,7 @@ impl Call {
             ttl: self.ttl_of(&value, now),
             took: now.saturating_duration_since(began),
         };
+        self.advise(&loaded);
         let Some(Cabin { seen, permit }) = seat.take_cabin() else {
             return;
         };
@@ -51,6 +53,27 @@ impl Call {
         };
         if !stands {
             self.forget_the_old().await;
+        }
+    }
+
+    /// Says what is certain of the function now.
+    fn advise(&self, loaded: &Loaded<'_>) {
+        let Some(site) = self.site else {
+            return;
+        };
+        // What is asked of the value may have another ttl for another one.
+        if let (Ttl::Fixed(ttl), None) = (self.ttl, &self.ruling) {
+            advice::of_load(site, loaded.took, ttl);
+        }
+        if !loaded.ttl.is_zero() {
+            let fills = &self.cache.fills;
+            fills.note(site, &self.key, self.kind.identity());
+        }
+    }
+
+    fn advise_on_size(&self, bytes: usize) {
+        if let Some(site) = self.site {
+            advice::of_size(&self.cache, site, bytes);
         }
     }
 
@@ -115,7 +138,8 @@ impl Call {
         };
         if same {
             let entry = (self.key.origin(), loaded.ttl, loaded.took);
-            self.query().keep(loaded.value, entry, seen.near, teller);
+            let kept = self.query().keep(loaded.value, entry, seen.near, teller);
+            self.advise_on_size(kept);
         }
     }
 
@@ -126,6 +150,7 @@ impl Call {
         };
         let (query, origin) = (self.query(), self.key.origin());
         let entry = query.near_entry(loaded.value, origin, seen.near, (life, loaded.took));
+        self.advise_on_size(entry.bytes);
         let near = &self.cache.near;
         let kept = seat.while_current(|| near.insert(self.key.shared(), entry));
         if !kept {

@@ -71,12 +71,12 @@ impl<'a> PatternWriter<'a> {
         let Some(text) = self.hole.take() else {
             return;
         };
-        let plain = escape(&text);
         let separator = next.filter(|next| *next != ':' && text.contains(*next));
-        match separator.map(|separator| escape(&escape_separator(&text, separator))) {
-            None => self.append(&[&plain]),
+        match separator.map(|separator| escape_separator(&text, separator)) {
+            // Its text holds no character that means anything in a pattern.
+            None => self.append(&[&text]),
             Some(_) if self.spellings.len() >= MOST_SPELLINGS => self.append(&["*"]),
-            Some(escaped) => self.append(&[&plain, &escaped]),
+            Some(escaped) => self.append(&[&text, &escaped]),
         }
     }
 
