@@ -4,7 +4,7 @@
 //! A new option is a slot, a name in `NAMES` and a line in `read`.
 
 use crate::errors::{Errors, remedy};
-use crate::options::{self, Coalesce, Prefix, Prefixes, Tags, Ttl, When};
+use crate::options::{self, CacheName, Coalesce, Prefix, Prefixes, Tags, Ttl, When};
 use crate::template::Template;
 use proc_macro2::{Group, TokenStream, TokenTree};
 use std::time::Duration;
@@ -95,6 +95,7 @@ pub(crate) struct CachedArgs {
     pub(crate) load_timeout: Slot<Duration>,
     pub(crate) max_loads: Slot<usize>,
     pub(crate) background: Slot<bool>,
+    pub(crate) cache: Slot<CacheName>,
     pub(crate) runtime: Slot<Path>,
 }
 
@@ -116,6 +117,7 @@ impl Options for CachedArgs {
         "load_timeout",
         "max_loads",
         "background",
+        "cache",
         "crate",
     ];
 
@@ -144,6 +146,7 @@ impl Options for CachedArgs {
             }
             "max_loads" => assign_with(&mut self.max_loads, name, input, options::max_loads),
             "background" => assign_flag(&mut self.background, name, input),
+            "cache" => assign(&mut self.cache, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
             _ => return None,
         })
@@ -158,6 +161,7 @@ pub(crate) struct InvalidateArgs {
     pub(crate) sensitive: Slot<Vec<Ident>>,
     pub(crate) tags: Slot<Tags>,
     pub(crate) when: Slot<When>,
+    pub(crate) cache: Slot<CacheName>,
     pub(crate) runtime: Slot<Path>,
     /// The words of all options that were written, those with a mistake included.
     given: Vec<String>,
@@ -173,7 +177,15 @@ impl InvalidateArgs {
 
 impl Options for InvalidateArgs {
     const ATTRIBUTE: &str = "cache_invalidate";
-    const NAMES: &[&str] = &["prefix", "key", "sensitive", "tags", "when", "crate"];
+    const NAMES: &[&str] = &[
+        "prefix",
+        "key",
+        "sensitive",
+        "tags",
+        "when",
+        "cache",
+        "crate",
+    ];
 
     fn read(&mut self, name: &Ident, input: ParseStream<'_>) -> Option<Result<()>> {
         self.given.push(name.to_string());
@@ -183,6 +195,7 @@ impl Options for InvalidateArgs {
             "sensitive" => list(&mut self.sensitive, name, input),
             "tags" => assign(&mut self.tags, name, input),
             "when" => assign(&mut self.when, name, input),
+            "cache" => assign(&mut self.cache, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
             _ => return None,
         })

@@ -68,6 +68,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
 /// `.prefix("user").ttl_ms(60000)`: what the user wrote, and nothing where the default holds.
 fn links(policy: &Policy) -> TokenStream {
     let ms = |duration: Duration| Literal::u128_unsuffixed(duration.as_millis());
+    let cache = policy.cache.iter().map(|cache| quote!(.cache(#cache)));
     let prefix = policy.prefix.iter().map(|prefix| quote!(.prefix(#prefix)));
     let ttl = policy.ttl.iter().filter_map(|ttl| match ttl.value {
         Ttl::Constant(ttl) => Some(ms(ttl)),
@@ -93,7 +94,7 @@ fn links(policy: &Policy) -> TokenStream {
     let max_loads = policy.max_loads.map(Literal::usize_unsuffixed);
     let max_loads = max_loads.map(|loads| quote!(.max_loads(#loads)));
     quote!(
-        #(#prefix)* #(#ttl)* #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
+        #(#cache)* #(#prefix)* #(#ttl)* #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
     )
 }
 
@@ -151,6 +152,7 @@ fn with_computed_ttl(policy: &Policy, place: Span) -> Option<TokenStream> {
 pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
     let InvalidatingFn {
         frame,
+        cache,
         when,
         targets,
     } = model;
@@ -161,6 +163,7 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
         When::Ok => quote!(Ok),
         When::Before => quote!(Before),
     };
+    let cache = cache.iter().map(|cache| quote!(.cache(#cache)));
     let named: Vec<_> = targets
         .iter()
         .map(|target| match target {
@@ -185,7 +188,7 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
                 #name,
                 ::core::module_path!(),
                 __private::When::#when,
-            );
+            ) #(#cache)*;
             let call = __private::invalidate(&__SITE, #named);
             (call, (&__private::Returns::<#returned>::HERE).success())
         };

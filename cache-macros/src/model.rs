@@ -1,19 +1,19 @@
 //! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
 
+mod returned;
 mod sensitive;
 
 use crate::args::{CachedArgs, Given, InvalidateArgs, Options as _, Slot};
 use crate::arguments::{Argument, Arguments, Shown};
 use crate::errors::Errors;
-use crate::function::{Function, arguments_of, first_argument, spell};
+use crate::function::Function;
 use crate::options::{Coalesce, Prefixes, Tags, Ttl, When};
 use crate::template::{Piece, Template};
 use proc_macro2::{Span, TokenStream};
-use quote::ToTokens;
+use returned::{is_owned, opaque, returns_something};
 use sensitive::{all_are_named, none_is_skipped};
 use std::time::Duration;
-use syn::spanned::Spanned;
-use syn::{Error, GenericArgument, Ident, Member, Path, Result, ReturnType, Type};
+use syn::{Error, Ident, Member, Path, Result, Type};
 
 /// A function whose results are kept.
 pub(crate) struct CachedFn {
@@ -25,6 +25,7 @@ pub(crate) struct CachedFn {
 
 /// How its results are kept, as far as the user said.
 pub(crate) struct Policy {
+    pub(crate) cache: Option<String>,
     pub(crate) prefix: Option<String>,
     pub(crate) ttl: Slot<Ttl>,
     pub(crate) near: Option<bool>,
@@ -52,6 +53,7 @@ pub(crate) enum Run {
 /// A function after which something is forgotten.
 pub(crate) struct InvalidatingFn {
     pub(crate) frame: Frame,
+    pub(crate) cache: Option<String>,
     pub(crate) when: When,
     pub(crate) targets: Vec<Target>,
 }
@@ -114,6 +116,7 @@ impl CachedFn {
             }
         }
         let policy = Policy {
+            cache: args.cache.map(|cache| cache.value.0),
             prefix: args.prefix.map(|prefix| prefix.value.0),
             ttl: args.ttl,
             near: args.near.map(|near| near.value),
@@ -206,6 +209,7 @@ impl InvalidatingFn {
             &mut errors,
         );
         let sensitive = frame.hash(args.sensitive.take(), &mut errors);
+        let cache = args.cache.take().map(|cache| cache.value.0);
         let when = args.when.take().map(|when| when.value).unwrap_or_default();
         let targets = targets(args, &frame, &mut errors);
         let templates = targets.iter().filter_map(|target| match target {
@@ -215,6 +219,7 @@ impl InvalidatingFn {
         all_are_named(&sensitive, templates, &mut errors);
         errors.finish(Self {
             frame,
+            cache,
             when,
             targets,
         })
@@ -319,74 +324,6 @@ fn is_async(function: &Function, what: &str, instead: &str) -> Result<()> {
     }
     let message = format!("{what} must be `async`; add `async`, or {instead}");
     Err(Error::new(function.signature.fn_token.span, message))
-}
-
-fn returns_something(function: &Function) -> Result<()> {
-    let nothing = match &function.signature.output {
-        ReturnType::Default => Some(function.signature.ident.span()),
-        ReturnType::Type(_, returned) => match &**returned {
-            Type::Tuple(tuple) if tuple.elems.is_empty() => Some(tuple.span()),
-            _ => None,
-        },
-    };
-    match nothing {
-        None => Ok(()),
-        Some(place) => Err(Error::new(
-            place,
-            "this function returns nothing that could be cached; return a value, or remove `#[cached]`",
-        )),
-    }
-}
-
-fn is_owned(returned: &Type) -> Result<()> {
-    let Some((place, target)) = borrowed(returned) else {
-        return Ok(());
-    };
-    let owned = match target {
-        Type::Path(path) if path.path.is_ident("str") => "String".to_owned(),
-        Type::Slice(slice) => format!("Vec<{}>", spell(&slice.elem)),
-        _ => spell(target),
-    };
-    let written = match place {
-        Type::Reference(_) => format!("&{}", spell(target)),
-        _ => spell(place),
-    };
-    let message = format!("a cached value must be owned; return `{owned}` instead of `{written}`");
-    Err(Error::new_spanned(place, message))
-}
-
-/// What is borrowed in a type, and the type of which it is, as far as is seen without knowing types; the compiler finds
-/// the rest, but says less.
-fn borrowed(returned: &Type) -> Option<(&Type, &Type)> {
-    match returned {
-        Type::Reference(reference) => Some((returned, &reference.elem)),
-        Type::Tuple(tuple) => tuple.elems.iter().find_map(borrowed),
-        _ => match borrowed_cow(returned) {
-            Some(target) => Some((returned, target)),
-            None => ["Option", "Result", "Vec"]
-                .into_iter()
-                .find_map(|name| first_argument(returned, name))
-                .and_then(borrowed),
-        },
-    }
-}
-
-/// `T` of `Cow<'a, T>`.
-fn borrowed_cow(returned: &Type) -> Option<&Type> {
-    let mut arguments = arguments_of(returned, "Cow")?;
-    match (arguments.next()?, arguments.next()?) {
-        (GenericArgument::Lifetime(lifetime), GenericArgument::Type(target))
-            if lifetime.ident != "static" =>
-        {
-            Some(target)
-        }
-        _ => None,
-    }
-}
-
-/// Where `impl ..` stands in a type.
-fn opaque(returned: &Type) -> Option<Span> {
-    crate::arguments::mentions(returned.to_token_stream(), "impl")
 }
 
 #[cfg(test)]

@@ -229,3 +229,15 @@ fn a_mistake_leaves_the_function_unchanged() {
     });
     check("mistakes", expansion);
 }
+
+#[test]
+fn a_named_cache_is_a_link_of_either_chain() {
+    check("named_cache", cached(r#"cache = "sessions""#, PLAIN));
+    check(
+        "invalidate_in_named_cache",
+        invalidating(
+            r#"prefix = "user", cache = "sessions""#,
+            "async fn save(user: User) { store(user).await; }",
+        ),
+    );
+}

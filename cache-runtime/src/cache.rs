@@ -81,6 +81,11 @@ impl Cache {
         }
     }
 
+    /// Its name, where it is a further one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.inner.config.name.as_deref()
+    }
+
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }

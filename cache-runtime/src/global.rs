@@ -1,8 +1,11 @@
-//! The process-wide cache: installed by the program, else opened from the environment at first use.
+//! The process-wide caches: installed by the program, the default one else opened from the environment at first use.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use once_cell::sync::OnceCell;
+use once_cell::sync::{Lazy, OnceCell};
 
 use crate::cache::Cache;
 use crate::config::{CacheBuilder, CacheConfig};
@@ -11,21 +14,65 @@ use crate::log;
 
 static DEFAULT: OnceCell<Cache> = OnceCell::new();
 
+/// The further caches. `None`: it was asked for, and there was none; so it stays. Were it installed later, a mutation that
+/// began before would invalidate nothing, and what was read during it would stay.
+static NAMED: Lazy<RwLock<HashMap<Box<str>, Option<Cache>>>> = Lazy::new(RwLock::default);
+
 tokio::task_local! {
-    static CURRENT: Cache;
+    static CURRENT: Arc<Scope>;
 }
 
-/// Makes `cache` the one that annotated functions use.
+/// A cache in use for a future, inside of others.
+struct Scope {
+    cache: Cache,
+    outer: Option<Arc<Self>>,
+}
+
+impl Scope {
+    /// The innermost cache of that name.
+    fn named(&self, name: &str) -> Option<Cache> {
+        let mut scope = Some(self);
+        while let Some(Self { cache, outer }) = scope {
+            if cache.name() == Some(name) {
+                return Some(cache.clone());
+            }
+            scope = outer.as_deref();
+        }
+        None
+    }
+}
+
+/// Makes `cache` one of the whole process: the default one, or, where it was [built](CacheBuilder::name) with a name, the one
+/// of that name.
 ///
 /// # Errors
-/// When a cache was installed before, or an annotated function was called already.
+/// When there is one already, or an annotated function has used the default cache, or asked for the named one, before.
 pub fn install(cache: Cache) -> Result<(), Error> {
-    DEFAULT.try_insert(cache).map(drop).map_err(|_| {
-        Error::new(
-            ErrorKind::Installed,
-            "a cache is in use already; install yours before the first cached call",
-        )
-    })
+    let installed = |context: String| Error::new(ErrorKind::Installed, context);
+    let Some(name) = cache.name().map(Box::<str>::from) else {
+        return DEFAULT.try_insert(cache).map(drop).map_err(|_| {
+            installed(
+                "a cache is in use already; install yours before the first cached call".into(),
+            )
+        });
+    };
+    let mut named = NAMED.write().unwrap_or_else(PoisonError::into_inner);
+    match named.entry(name) {
+        Slot::Vacant(slot) => {
+            slot.insert(Some(cache));
+            Ok(())
+        }
+        Slot::Occupied(taken) => Err(installed(match taken.get() {
+            Some(_) => format!(
+                "a cache `{}` is installed already; name each once",
+                taken.key()
+            ),
+            None => format!(
+                "a function of the cache `{}` has run without it; install it before the first call",
+                taken.key()
+            ),
+        })),
+    }
 }
 
 /// The cache that an annotated function would use here: that of [`with_cache`], else the process-wide one.
@@ -34,33 +81,74 @@ pub fn install(cache: Cache) -> Result<(), Error> {
 /// A malformed environment is logged at ERROR, and the cache then runs in process.
 #[must_use]
 pub fn cache() -> Cache {
-    with_current(Cache::clone)
+    CURRENT
+        .try_with(|scope| scope.cache.clone())
+        .unwrap_or_else(|_| DEFAULT.get_or_init(from_environment).clone())
+}
+
+impl Cache {
+    /// The cache that a function with `cache = name` would use here: one of that name given to [`with_cache`], else the one
+    /// that was [installed](install); `None` without any.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        overriding(name).or_else(|| known(name).flatten())
+    }
+}
+
+/// The cache of a function that names it, or uses the default one. `None`: there is none of that name, and there will be none.
+pub(crate) fn cache_of(name: Option<&str>) -> Option<Cache> {
+    let Some(name) = name else {
+        return Some(cache());
+    };
+    overriding(name).or_else(|| known(name).unwrap_or_else(|| decide(name)))
+}
+
+fn overriding(name: &str) -> Option<Cache> {
+    CURRENT.try_with(|scope| scope.named(name)).ok().flatten()
+}
+
+/// What is settled about a name.
+fn known(name: &str) -> Option<Option<Cache>> {
+    let named = NAMED.read().unwrap_or_else(PoisonError::into_inner);
+    named.get(name).cloned()
+}
+
+/// Settles that there is no cache of that name, unless one was installed meanwhile.
+fn decide(name: &str) -> Option<Cache> {
+    let mut named = NAMED.write().unwrap_or_else(PoisonError::into_inner);
+    let slot = match named.entry(name.into()) {
+        Slot::Occupied(settled) => return settled.get().clone(),
+        Slot::Vacant(slot) => slot,
+    };
+    slot.insert(None);
+    // A subscriber may itself ask for a cache.
+    drop(named);
+    log::no_cache(name);
+    None
 }
 
 /// Uses `cache` for everything annotated inside `future`: in tests, or for a tenant. Tasks spawned inside do not inherit it.
 ///
+/// It stands in for the default cache, and where it has a [name](CacheBuilder::name) also for the one of that name; others
+/// stay what they are. Where one is used inside another, the innermost counts, of each name by itself.
+///
 /// # Cancellation
 /// As the future's own.
 pub async fn with_cache<F: Future>(cache: Cache, future: F) -> F::Output {
-    CURRENT.scope(cache, future).await
+    let outer = CURRENT.try_with(Arc::clone).ok();
+    let scope = Arc::new(Scope { cache, outer });
+    CURRENT.scope(scope, future).await
 }
 
-/// Uses the cache of this moment for everything inside, in whichever task that runs.
+/// Uses the caches of this moment for everything inside, in whichever task that runs.
 pub(crate) fn inside<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
-    let current = CURRENT.try_with(Cache::clone);
+    let current = CURRENT.try_with(Arc::clone);
     async move {
         match current {
-            Ok(cache) => CURRENT.scope(cache, future).await,
+            Ok(scope) => CURRENT.scope(scope, future).await,
             Err(_) => future.await,
         }
     }
-}
-
-/// Lends the current cache, without touching its count.
-pub(crate) fn with_current<T>(borrow: impl Fn(&Cache) -> T) -> T {
-    CURRENT
-        .try_with(&borrow)
-        .unwrap_or_else(|_| borrow(DEFAULT.get_or_init(from_environment)))
 }
 
 fn from_environment() -> Cache {
@@ -82,3 +170,6 @@ fn from_environment() -> Cache {
         Cache::in_process(CacheBuilder::new().config)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,8 @@ pub(crate) const TAGS: &str = "(tags)";
 pub struct InvalidateSite {
     function: &'static str,
     when: When,
+    /// `None`: the default one.
+    cache: Option<&'static str>,
 }
 
 /// When a mutating function invalidates.
@@ -39,7 +41,22 @@ impl InvalidateSite {
     /// A mutating function of that name.
     #[must_use]
     pub const fn new(function: &'static str, _module: &'static str, when: When) -> Self {
-        Self { function, when }
+        Self {
+            function,
+            when,
+            cache: None,
+        }
+    }
+
+    /// Names the cache.
+    #[must_use]
+    pub const fn cache(mut self, name: &'static str) -> Self {
+        self.cache = Some(name);
+        self
+    }
+
+    pub(crate) fn cache_name(&self) -> Option<&'static str> {
+        self.cache
     }
 }
 
@@ -179,17 +196,18 @@ impl Targets<'_> {
 #[derive(Debug)]
 pub struct Invalidation {
     site: &'static InvalidateSite,
-    /// `None` where the cache is disabled.
+    /// `None` where the cache is disabled, or was never installed.
     pending: Option<Pending>,
 }
 
 impl Invalidation {
     /// Decides what a call invalidates. The keys are written before the body runs, because the body may consume the arguments.
-    pub(crate) fn of<T>(cache: &Arc<Inner>, site: &'static InvalidateSite, name: T) -> Self
+    pub(crate) fn of<T>(cache: Option<&Arc<Inner>>, site: &'static InvalidateSite, name: T) -> Self
     where
         T: FnOnce(&mut Targets<'_>),
     {
-        let pending = cache.is_enabled().then(|| {
+        let enabled = cache.filter(|cache| cache.is_enabled());
+        let pending = enabled.map(|cache| {
             let mut targets = Targets {
                 cache,
                 site,

@@ -8,6 +8,8 @@ pub(crate) const UNTOLD_TTL: Duration = Duration::from_secs(1);
 /// The settings of one annotated function. An expansion sets what the user wrote and takes the rest from [`Policy::DEFAULT`].
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
+    /// The name of the cache. None: the default one.
+    pub(crate) cache: Option<&'static str>,
     /// First part of the key, and what `#[cache_invalidate(prefix = ..)]` names. None: module path and function name.
     pub(crate) prefix: Option<&'static str>,
     /// How long an entry lives. None: the cache's default.
@@ -127,6 +129,7 @@ impl NearTerms {
 impl Policy {
     /// What holds where the attribute says nothing.
     pub const DEFAULT: Self = Self {
+        cache: None,
         prefix: None,
         ttl: None,
         max_loads: None,
@@ -140,6 +143,13 @@ impl Policy {
             tagging: 0,
         },
     };
+
+    /// Names the cache.
+    #[must_use]
+    pub const fn cache(mut self, name: &'static str) -> Self {
+        self.cache = Some(name);
+        self
+    }
 
     /// Sets the prefix.
     #[must_use]

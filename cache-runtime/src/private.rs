@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::cache::Cache;
 use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
 use crate::entry;
@@ -83,7 +84,9 @@ where
     O::Value: Value,
     K: FnOnce(&mut KeyWriter<'_>),
 {
-    let cache = global::cache();
+    let Some(cache) = global::cache_of(site.policy().cache) else {
+        return uncached();
+    };
     let cache = cache.inner();
     if !cache.is_enabled() {
         return uncached();
@@ -140,7 +143,8 @@ pub fn invalidate<T>(site: &'static InvalidateSite, name: T) -> Invalidation
 where
     T: FnOnce(&mut Targets<'_>),
 {
-    Invalidation::of(global::cache().inner(), site, name)
+    let cache = global::cache_of(site.cache_name());
+    Invalidation::of(cache.as_ref().map(Cache::inner), site, name)
 }
 
 fn uncached<O: Outcome>() -> ControlFlow<O::Returned, Call<O>> {

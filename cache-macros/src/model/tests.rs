@@ -66,14 +66,14 @@ fn an_unknown_option_names_the_nearest_or_all() {
         "timeout = 60",
         LOAD,
         &[
-            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
+            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background`, `cache` and `crate`",
         ],
     );
     check_invalidate(
         "prefix = \"a\", ttl = 5",
         LOAD,
         &[
-            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `when` and `crate`",
+            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `when`, `cache` and `crate`",
         ],
     );
 }
@@ -130,7 +130,7 @@ fn an_option_has_its_form() {
         "60",
         LOAD,
         &[
-            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
+            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background`, `cache` and `crate`",
         ],
     );
 }
