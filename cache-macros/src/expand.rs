@@ -37,12 +37,12 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
     let tags = with_tags(&tags, place);
     let links = links(&policy);
     let computed_ttl = with_computed_ttl(&policy, place);
-    let body = frame.body();
-    let load = frame.pinned_load();
+    let (body, load) = (frame.body(), frame.pinned_load());
     let run = match policy.run {
-        Run::Here => quote_spanned!(place=> call.run(#load)),
-        Run::OrStale => quote_spanned!(place=> call.run_or_stale(#load)),
-        Run::Owned => quote_spanned!(place=> call.run_owned(load)),
+        Run::Here => quote_spanned!(place=> let load = #body; call.run(#load).await),
+        Run::OrStale => quote_spanned!(place=> let load = #body; call.run_or_stale(#load).await),
+        Run::Owned => quote_spanned!(place=> let load = #body; call.run_owned(load).await),
+        Run::Plain => quote_spanned!(place=> call.run_plain(#body)),
     };
     frame.with_block(quote_spanned! {place=>
         let call = {
@@ -60,8 +60,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         };
         #tags
         #computed_ttl
-        let load = #body;
-        #run.await
+        #run
     })
 }
 
@@ -93,8 +92,9 @@ fn links(policy: &Policy) -> TokenStream {
     let timeout = timeout.map(|timeout| quote!(.load_timeout_ms(#timeout)));
     let max_loads = policy.max_loads.map(Literal::usize_unsuffixed);
     let max_loads = max_loads.map(|loads| quote!(.max_loads(#loads)));
+    let plain = (policy.run == Run::Plain).then(|| quote!(.plain()));
     quote!(
-        #(#cache)* #(#prefix)* #(#ttl)* #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
+        #(#cache)* #(#prefix)* #(#ttl)* #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads #plain
     )
 }
 
@@ -179,8 +179,12 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
         })
         .collect();
     let named = closure("targets", &named);
-    let body = frame.body();
-    let load = frame.pinned_load();
+    let (body, load) = (frame.body(), frame.pinned_load());
+    let run = match frame.function.is_async() {
+        true => quote_spanned!(place=> let load = #body; call.run(success, #load).await),
+        // In its place, where the compiler knows that it runs once: it may return what it was lent.
+        false => quote_spanned!(place=> call.run_plain(success, #body)),
+    };
     frame.with_block(quote_spanned! {place=>
         let (call, success) = {
             use #private::{self, SucceedsAlways as _, SucceedsIfOk as _};
@@ -192,8 +196,7 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
             let call = __private::invalidate(&__SITE, #named);
             (call, (&__private::Returns::<#returned>::HERE).success())
         };
-        let load = #body;
-        call.run(success, #load).await
+        #run
     })
 }
 
@@ -276,12 +279,22 @@ impl Frame {
         }
     }
 
-    /// The body as a future. Its first statement, which never runs, settles the type of every `return` and `?` after it;
+    /// The body as a future, or as a closure where the function is not `async`. Its first statement, which never runs, settles the type of every `return` and `?` after it;
     /// so a mistake there is one error, where it was made.
     fn body(&self) -> TokenStream {
         let returned = &self.returned;
         let block = &self.function.body.block;
         let taken_apart = self.arguments.iter().filter_map(take_apart);
+        if !self.function.is_async() {
+            return quote_spanned! {at(returned.span())=>
+                move || -> #returned {
+                    #(#taken_apart)*
+                    let returned: #returned = #block;
+                    #[allow(unreachable_code)]
+                    returned
+                }
+            };
+        }
         quote_spanned! {at(returned.span())=>
             async move {
                 if false {

@@ -1,5 +1,6 @@
 //! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
 
+mod plain;
 mod returned;
 mod sensitive;
 
@@ -48,6 +49,8 @@ pub(crate) enum Run {
     OrStale,
     /// Where nobody waits for it, by a task of its own.
     Owned,
+    /// By the caller, whose thread is blocked where it waits: the function is not `async`.
+    Plain,
 }
 
 /// A function after which something is forgotten.
@@ -91,18 +94,17 @@ impl CachedFn {
         let mut errors = Errors::default();
         let function = Function::new(item, CachedArgs::ATTRIBUTE)?;
         let mut args = CachedArgs::parse(attribute, &mut errors);
-        errors.keep(is_async(
-            &function,
-            "a cached function",
-            "use `cache.get_or_set(..)` inside it",
-        ));
+        errors.keep(plain::can_run(&function, "a cached function"));
         errors.keep(returns_something(&function));
         let runtime = args.runtime.take();
         let mut frame = Frame::new(function, runtime, "a cached value", &mut errors);
         let sensitive = frame.hash(args.sensitive.take(), &mut errors);
         errors.keep(is_owned(&frame.returned));
         errors.keep(has_effect(&args));
-        let run = errors.keep(run(&args, &frame.function));
+        let run = errors.keep(match frame.function.is_async() {
+            true => run(&args, &frame.function),
+            false => plain::run(&args),
+        });
         let tags = frame.tags(args.tags, &mut errors);
         let skipped = args.skip.map(|skip| skip.value).unwrap_or_default();
         let key = match args.key {
@@ -197,11 +199,7 @@ impl InvalidatingFn {
         let mut errors = Errors::default();
         let function = Function::new(item, InvalidateArgs::ATTRIBUTE)?;
         let mut args = InvalidateArgs::parse(attribute, &mut errors);
-        errors.keep(is_async(
-            &function,
-            "an invalidating function",
-            "use `cache.invalidate_prefix(..)` inside it",
-        ));
+        errors.keep(plain::can_run(&function, "an invalidating function"));
         let mut frame = Frame::new(
             function,
             args.runtime.take(),
@@ -316,14 +314,6 @@ impl Frame {
         }
         errors.finish(parts)
     }
-}
-
-fn is_async(function: &Function, what: &str, instead: &str) -> Result<()> {
-    if function.is_async() {
-        return Ok(());
-    }
-    let message = format!("{what} must be `async`; add `async`, or {instead}");
-    Err(Error::new(function.signature.fn_token.span, message))
 }
 
 #[cfg(test)]

@@ -337,7 +337,7 @@ impl CacheBuilder {
 }
 
 fn clear_here(cache: &Inner, matcher: &Pattern) -> u64 {
-    cache.flights.detach_matching(matcher);
+    cache.detach_matching(matcher);
     cache.near.clear(matcher)
 }
 

@@ -10,6 +10,7 @@
 
 mod fill;
 mod load;
+mod plain;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -105,7 +105,7 @@ impl Doomed {
         }
         for entry in &self.entries {
             // The flight first: once it is detached, it can no longer fill behind the removal.
-            cache.flights.detach(entry);
+            cache.detach(entry);
             cache.near.remove(entry);
         }
     }
@@ -243,6 +243,24 @@ impl Invalidation {
     }
 }
 
+impl Invalidation {
+    /// The same for a function that is not async: in this process at once, in Redis by a task of its own where there is a
+    /// runtime, and in any case before this process trusts Redis again.
+    pub fn run_plain<R>(self, succeeded: fn(&R) -> bool, body: impl FnOnce() -> R) -> R {
+        let Some(mut pending) = self.pending else {
+            return body();
+        };
+        if self.site.when == When::Before {
+            pending.tell_later();
+        }
+        pending.armed = self.site.when != When::Ok;
+        let returned = body();
+        pending.armed = self.site.when != When::Ok || succeeded(&returned);
+        // Dropped, it is done.
+        returned
+    }
+}
+
 /// An invalidation that is owed. Dropped while armed, it is done without waiting.
 #[derive(Debug)]
 pub(crate) struct Pending {
@@ -269,6 +287,15 @@ impl Pending {
             doomed.entry(key.as_str().to_owned());
         }
         Self::new(cache, doomed)
+    }
+
+    /// Forgets it in this process, and has Redis told without waiting for it.
+    fn tell_later(&self) {
+        self.doomed.apply_locally(&self.cache);
+        if let Some(remote) = &self.cache.remote {
+            remote.unlink_later(&self.doomed.names());
+        }
+        self.doomed.apply_locally(&self.cache);
     }
 
     /// Forgets it in this process, before something else is written in its place. Dropped before the [`end`](Self::end) of
@@ -312,11 +339,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if self.armed {
-            self.doomed.apply_locally(&self.cache);
-            if let Some(remote) = &self.cache.remote {
-                remote.unlink_later(&self.doomed.names());
-            }
-            self.doomed.apply_locally(&self.cache);
+            self.tell_later();
         }
     }
 }

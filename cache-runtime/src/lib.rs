@@ -7,6 +7,7 @@ pub mod __fuzz;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod blocking;
 mod breaker;
 mod cache;
 mod call;

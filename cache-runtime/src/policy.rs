@@ -48,6 +48,8 @@ pub(crate) struct Terms {
     pub(crate) load_timeout: Option<Duration>,
     /// A number for the templates of the tags, 0 without any: what the process keeps under other ones, or none, is no answer.
     pub(crate) tagging: u64,
+    /// Whether the function is not async, and so cannot ask Redis.
+    pub(crate) plain: bool,
 }
 
 /// How long after its ttl a value may still be returned (RFC 5861); zero is not at all.
@@ -141,6 +143,7 @@ impl Policy {
             early: 0.0,
             load_timeout: None,
             tagging: 0,
+            plain: false,
         },
     };
 
@@ -191,6 +194,13 @@ impl Policy {
         }
         // 0 is for no tags.
         self.terms.tagging = hash | 1;
+        self
+    }
+
+    /// The function is not async.
+    #[must_use]
+    pub const fn plain(mut self) -> Self {
+        self.terms.plain = true;
         self
     }
 

@@ -104,6 +104,7 @@ where
                 origin: *origin,
                 tagging: terms.tagging,
                 early: terms.early,
+                plain: terms.plain,
             };
             entry::near(cache, &text, asker, kind)
         }
@@ -200,6 +201,14 @@ impl<O: Outcome> Call<O> {
         match self.call {
             Some((call, hands)) => call.run::<O, F>(hands, body).await,
             None => body.await,
+        }
+    }
+
+    /// The same for a function that is not async: it blocks its thread where it waits.
+    pub fn run_plain(self, body: impl FnOnce() -> O::Returned) -> O::Returned {
+        match self.call {
+            Some((call, hands)) => call.run_plain::<O>(hands, body),
+            None => body(),
         }
     }
 

@@ -144,7 +144,6 @@ fn all_mistakes_are_reported_at_once() {
             "`ttl = 0` would cache nothing; remove the attribute or give a positive duration",
             "`prefx` is not an option of `#[cached]`; did you mean `prefix`?",
             "an empty `key` is one entry for everything; name an argument in it, such as `{id}`",
-            "a cached function must be `async`; add `async`, or use `cache.get_or_set(..)` inside it",
             "a cached value must have a type with a name; write it in place of `impl ..`",
             "`dbb` is not an argument of this function; did you mean `db`?",
         ],
@@ -615,30 +614,28 @@ fn only_an_async_fn_is_cached() {
     check(
         "ttl = 0",
         "struct User { id: u64 }",
-        &["`#[cached]` goes on an `async fn`; move it to one"],
+        &["`#[cached]` goes on an `fn`; move it to one"],
     );
     check(
         "",
         "const N: u8 = 1;",
-        &["`#[cached]` goes on an `async fn`; move it to one"],
+        &["`#[cached]` goes on an `fn`; move it to one"],
     );
     check_invalidate(
         "",
         "mod users {}",
-        &["`#[cache_invalidate]` goes on an `async fn`; move it to one"],
+        &["`#[cache_invalidate]` goes on an `fn`; move it to one"],
     );
     check(
         "",
-        "fn f() -> u8 { 1 }",
-        &[
-            "a cached function must be `async`; add `async`, or use `cache.get_or_set(..)` inside it",
-        ],
+        "const fn f() -> u8 { 1 }",
+        &["a cached function cannot be `const`; remove that, or the attribute"],
     );
     check_invalidate(
         "prefix = \"a\"",
-        "fn f() {}",
+        "fn f() -> Pin<Box<dyn Future<Output = ()>>> { later() }",
         &[
-            "an invalidating function must be `async`; add `async`, or use `cache.invalidate_prefix(..)` inside it",
+            "an invalidating function must be `async` where it returns a future; write `async fn`, and what it awaits as the return type",
         ],
     );
     check(
@@ -810,5 +807,20 @@ fn an_invalidation_has_one_of_three_times() {
         "prefix = \"a\", when = Ok",
         LOAD,
         &["`when` takes a string literal; write `when = \"ok\"`"],
+    );
+}
+
+#[test]
+fn options_that_need_to_wait_or_redis_are_no_options_of_a_plain_function() {
+    check(
+        "coalesce = \"fleet\", near = false, stale_if_error = \"1m\", load_timeout = \"1s\", background = false",
+        "fn f() -> u8 { 1 }",
+        &[
+            "`coalesce = \"fleet\"` asks Redis, which a function that is not `async` cannot; make the function `async`, or remove `coalesce`",
+            "what a function returns that is not `async` is kept in the process or not at all; make the function `async`, or remove `near`",
+            "`stale_if_error` is for functions that are `async`; make the function `async`, or remove `stale_if_error`",
+            "`load_timeout` is for functions that are `async`; make the function `async`, or remove `load_timeout`",
+            "`background` is for functions that are `async`; make the function `async`, or remove `background`",
+        ],
     );
 }

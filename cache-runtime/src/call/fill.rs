@@ -16,11 +16,11 @@ use crate::store::Filled;
 use crate::value::Shared;
 
 /// A value that was loaded.
-struct Loaded<'a> {
-    value: &'a Shared,
-    ttl: Duration,
+pub(super) struct Loaded<'a> {
+    pub(super) value: &'a Shared,
+    pub(super) ttl: Duration,
     /// How long its load took.
-    took: Duration,
+    pub(super) took: Duration,
 }
 
 impl Call {
@@ -50,7 +50,7 @@ impl Call {
     }
 
     /// Entries that were loaded together do not expire together.
-    fn spread(&self, ttl: Duration) -> Duration {
+    pub(super) fn spread(&self, ttl: Duration) -> Duration {
         match self.ttl {
             Ttl::Fixed(_) => ttl.mul_f64(1.0 - self.cache.config.ttl_jitter * random::share()),
             // Whoever computes the end means it.
@@ -112,7 +112,7 @@ impl Call {
         }
     }
 
-    fn refused(&self) {
+    pub(super) fn refused(&self) {
         self.counters.refused_fills.one();
         log::fill_refused(self.key.as_str());
     }
