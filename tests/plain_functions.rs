@@ -303,7 +303,10 @@ mod acting {
         #[cached(ttl = 300, prefix = "waiting", skip(bodies))]
         fn waiting(bodies: &Bodies) -> u64 {
             let runtime = tokio::runtime::Handle::current();
-            tokio::task::block_in_place(|| runtime.block_on(title(bodies, 1)))
+            let waited = tokio::task::block_in_place(|| {
+                runtime.block_on(async { tokio::time::timeout(DEADLINE, title(bodies, 1)).await })
+            });
+            waited.expect("the call goes on")
         }
         let bodies = Bodies::default();
         let call = async {

@@ -68,12 +68,7 @@ impl Query<'_> {
     }
 
     fn asker(self) -> Asker {
-        Asker {
-            origin: self.key.origin(),
-            tagging: self.terms.tagging,
-            early: self.terms.early,
-            plain: self.terms.plain,
-        }
+        Asker::new(self.key.origin(), &self.terms)
     }
 
     /// The value in the in-process tier, counted.

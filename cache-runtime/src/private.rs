@@ -97,8 +97,7 @@ where
     O::Value: Value,
     K: FnOnce(&mut KeyWriter<'_>),
 {
-    let plain = site.policy().terms.plain;
-    let Here { mut text, intent } = Here::take(!plain);
+    let Here { mut text, intent } = Here::take(!site.policy().terms.plain);
     let (cache, bypasses_all) = global::current(site.policy().cache);
     let bypass = bypass || bypasses_all;
     let Some(cache) = cache else {
@@ -122,13 +121,7 @@ where
     let found = match &written {
         // While Redis is away a call goes on, because one of them has to find it again.
         Ok((_, origin)) if asks_near(purpose) && terms.near.allow() && cache.is_settled() => {
-            let asker = Asker {
-                origin: *origin,
-                tagging: terms.tagging,
-                early: terms.early,
-                plain: terms.plain,
-            };
-            entries::near(cache, &text, asker, kind)
+            entries::near(cache, &text, Asker::new(*origin, &terms), kind)
         }
         Ok(_) | Err(_) => None,
     };

@@ -10,7 +10,7 @@ fn whoever_comes_first_settles_a_name_for_all() {
         config.name = Some(name.clone());
         let cache = Cache::in_process(config);
         let (installed, [one, other]) = thread::scope(|scope| {
-            let ask = || scope.spawn(|| cache_of(Some(&name)).is_some());
+            let ask = || scope.spawn(|| current(Some(&name)).0.is_some());
             let one = ask();
             let install = scope.spawn(|| install(cache.clone()).is_ok());
             let other = ask();
@@ -19,7 +19,7 @@ fn whoever_comes_first_settles_a_name_for_all() {
                 [one.join().unwrap(), other.join().unwrap()],
             )
         });
-        let later = cache_of(Some(&name)).is_some();
+        let later = current(Some(&name)).0.is_some();
         assert_eq!(installed, later, "{name}");
         // Who was given a cache is not alone with it, and who was given none stays so.
         assert!(installed || !(one || other), "{name}");

@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::clock::{self, Instant};
 use crate::key::Key;
 use crate::key::pattern::Pattern;
+use crate::policy::Terms;
 use crate::value::{Identity, Shared};
 use coherence::{Mark, Marks, Teller, Wakes};
 pub(crate) use epoch::{Epoch, Epochs, Places};
@@ -66,6 +67,17 @@ pub(crate) struct Asker {
     pub(crate) early: f64,
     /// See `Terms::plain`.
     pub(crate) plain: bool,
+}
+
+impl Asker {
+    pub(crate) fn new(origin: u64, terms: &Terms) -> Self {
+        Self {
+            origin,
+            tagging: terms.tagging,
+            early: terms.early,
+            plain: terms.plain,
+        }
+    }
 }
 
 /// Where a value in the tier comes from, and thereby how long it may be believed.
