@@ -4,7 +4,7 @@
 //! A new option is a slot, a name in `NAMES` and a line in `read`.
 
 use crate::errors::{Errors, remedy};
-use crate::options::{self, Calls, Coalesce, Codec, Prefix, Prefixes, Tags, Ttl, When};
+use crate::options::{self, CacheName, Calls, Coalesce, Codec, Prefix, Prefixes, Tags, Ttl, When};
 use crate::template::Template;
 use proc_macro2::{Group, TokenStream, TokenTree};
 use std::time::Duration;
@@ -100,6 +100,7 @@ pub(crate) struct CachedArgs {
     pub(crate) load_timeout: Slot<Duration>,
     pub(crate) max_loads: Slot<usize>,
     pub(crate) background: Slot<bool>,
+    pub(crate) cache: Slot<CacheName>,
     pub(crate) runtime: Slot<Path>,
 }
 
@@ -126,6 +127,7 @@ impl Options for CachedArgs {
         "load_timeout",
         "max_loads",
         "background",
+        "cache",
         "crate",
     ];
 
@@ -161,6 +163,7 @@ impl Options for CachedArgs {
             }
             "max_loads" => assign_with(&mut self.max_loads, name, input, options::max_loads),
             "background" => assign_flag(&mut self.background, name, input),
+            "cache" => assign(&mut self.cache, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
             _ => return None,
         })
@@ -176,6 +179,7 @@ pub(crate) struct InvalidateArgs {
     pub(crate) tags: Slot<Tags>,
     pub(crate) entry: Slot<Calls>,
     pub(crate) when: Slot<When>,
+    pub(crate) cache: Slot<CacheName>,
     pub(crate) runtime: Slot<Path>,
     /// The words of all options that were written, those with a mistake included.
     given: Vec<String>,
@@ -198,6 +202,7 @@ impl Options for InvalidateArgs {
         "tags",
         "entry",
         "when",
+        "cache",
         "crate",
     ];
 
@@ -210,6 +215,7 @@ impl Options for InvalidateArgs {
             "tags" => assign(&mut self.tags, name, input),
             "entry" => assign(&mut self.entry, name, input),
             "when" => assign(&mut self.when, name, input),
+            "cache" => assign(&mut self.cache, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
             _ => return None,
         })

@@ -68,11 +68,7 @@ impl Query<'_> {
     }
 
     fn asker(self) -> Asker {
-        Asker {
-            origin: self.key.origin(),
-            tagging: self.terms.tagging,
-            early: self.terms.early,
-        }
+        Asker::new(self.key.origin(), &self.terms)
     }
 
     /// The value in the in-process tier, counted.
@@ -298,6 +294,25 @@ impl Query<'_> {
             bytes: (self.kind.weigh)(value),
         }
     }
+
+    /// A value as the in-process tier keeps it for functions that are not async: where there is a Redis, apart.
+    pub(crate) fn plain_entry(
+        self,
+        value: &Shared,
+        view: View,
+        (life, took): (Duration, Duration),
+    ) -> Entry {
+        let entry = self.near_entry(value, self.key.origin(), view, (life, took));
+        if self.cache.remote.is_none() {
+            return entry;
+        }
+        Entry {
+            source: Source::Plain,
+            // It may outlive the fallback ttl, which is not its bound.
+            kept_until: entry.expires,
+            ..entry
+        }
+    }
 }
 
 /// Why there is no answer of Redis.
@@ -360,6 +375,7 @@ pub(crate) fn stands_near(cache: &Inner, key: &Key) -> bool {
         origin: key.origin(),
         tagging: 0,
         early: 0.0,
+        plain: false,
     };
     cache.near.get(key.as_str(), asker).is_some()
 }

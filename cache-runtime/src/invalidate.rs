@@ -3,17 +3,18 @@
 //! Locally the epochs end before *and* after Redis is told: a reader that fetched between the two is caught by the second.
 //! Deleting is always safe, so it happens whatever the body's outcome; where nobody can wait for Redis, it is remembered and replayed.
 
+mod targets;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::config::Durability;
 use crate::inner::Inner;
-use crate::intent::{self, NoEntry, Unnamed};
 use crate::invalidated::{Invalidated, Reach};
-use crate::key::{self, Key, KeyWriter, Unwritable};
-use crate::log;
+use crate::key::{self, Key};
 use crate::store::Trouble;
+pub use targets::Targets;
 
 /// Under which the invalidations of tags are counted.
 pub(crate) const TAGS: &str = "(tags)";
@@ -23,6 +24,8 @@ pub(crate) const TAGS: &str = "(tags)";
 pub struct InvalidateSite {
     function: &'static str,
     when: When,
+    /// `None`: the default one.
+    cache: Option<&'static str>,
 }
 
 /// When a mutating function invalidates.
@@ -40,7 +43,22 @@ impl InvalidateSite {
     /// A mutating function of that name.
     #[must_use]
     pub const fn new(function: &'static str, _module: &'static str, when: When) -> Self {
-        Self { function, when }
+        Self {
+            function,
+            when,
+            cache: None,
+        }
+    }
+
+    /// Names the cache.
+    #[must_use]
+    pub const fn cache(mut self, name: &'static str) -> Self {
+        self.cache = Some(name);
+        self
+    }
+
+    pub(crate) fn cache_name(&self) -> Option<&'static str> {
+        self.cache
     }
 }
 
@@ -89,7 +107,7 @@ impl Doomed {
         }
         for entry in &self.entries {
             // The flight first: once it is detached, it can no longer fill behind the removal.
-            cache.flights.detach(entry);
+            cache.detach(entry);
             cache.near.remove(entry);
         }
     }
@@ -118,127 +136,23 @@ impl Doomed {
     }
 }
 
-/// Names what one call of a mutating function invalidates.
-#[derive(Debug)]
-pub struct Targets<'a> {
-    cache: &'a Arc<Inner>,
-    site: &'static InvalidateSite,
-    doomed: Doomed,
-    /// What is to be forgotten in other caches.
-    elsewhere: Vec<(Arc<Inner>, Doomed)>,
-}
-
-impl Targets<'_> {
-    /// Everything under a prefix.
-    pub fn prefix(&mut self, prefix: &str) {
-        if !self.cache.is_enabled() {
-            return;
-        }
-        self.cache.counters(prefix).invalidations.one();
-        self.doomed.level(key::below(self.cache.root(), prefix));
-    }
-
-    /// One entry, by the template of the function that reads it.
-    pub fn entry(&mut self, prefix: &str, write: impl FnOnce(&mut KeyWriter<'_>)) {
-        if !self.cache.is_enabled() {
-            return;
-        }
-        let mut text = key::below(self.cache.root(), prefix);
-        text.push(':');
-        let mut writer = KeyWriter::new(&mut text, self.cache.hash_key());
-        write(&mut writer);
-        match writer.finish() {
-            Ok(()) => {
-                self.cache.counters(prefix).invalidations.one();
-                self.doomed.entry(text);
-            }
-            Err(problem) => {
-                // Without its key the entry cannot be named, but everything around it can.
-                self.unwritable(&problem);
-                self.prefix(prefix);
-            }
-        }
-    }
-
-    /// Every entry with a tag.
-    pub fn tag(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) {
-        if !self.cache.is_enabled() {
-            return;
-        }
-        let mut text = String::new();
-        let mut writer = KeyWriter::new(&mut text, self.cache.hash_key());
-        write(&mut writer);
-        match writer.finish() {
-            Ok(()) => {
-                self.cache.counters(TAGS).invalidations.one();
-                self.doomed.tag(key::tag(self.cache.root(), &text));
-            }
-            Err(problem) => {
-                // Without its text the tag cannot be named, but everything can.
-                self.unwritable(&problem);
-                self.doomed.everything(self.cache.root());
-            }
-        }
-    }
-
-    /// The entry that a call is about.
-    pub fn call<F: Future>(&mut self, call: F) {
-        match intent::entry_of(call) {
-            Ok(entry) if !entry.cache.is_enabled() => {}
-            Ok(entry) => {
-                entry.counters.invalidations.one();
-                let key = entry.key.as_str().to_owned();
-                self.doomed_in(&entry.cache).entry(key);
-            }
-            // Without its key the entry cannot be named, but everything around it can.
-            Err(NoEntry::Unnamed(Unnamed { cache, prefix, .. })) => {
-                cache.counters(&prefix).invalidations.one();
-                let level = key::below(cache.root(), &prefix);
-                self.doomed_in(&cache).level(level);
-            }
-            Err(NoEntry::NotCached) => log::reaches_nothing(self.site.function),
-        }
-    }
-
-    fn doomed_in(&mut self, cache: &Arc<Inner>) -> &mut Doomed {
-        if Arc::ptr_eq(self.cache, cache) {
-            return &mut self.doomed;
-        }
-        self.elsewhere.push((Arc::clone(cache), Doomed::default()));
-        let last = self.elsewhere.last_mut();
-        last.map_or(&mut self.doomed, |(_, doomed)| doomed)
-    }
-
-    fn unwritable(&self, problem: &Unwritable) {
-        let no_key = || log::no_key(self.site.function, problem);
-        self.cache.unwritable(problem, no_key);
-    }
-}
-
 /// One call of a mutating function.
 #[derive(Debug)]
 pub struct Invalidation {
     site: &'static InvalidateSite,
-    /// One for each cache; none for one that is disabled.
+    /// One for each cache; none for one that is disabled, or was never installed.
     pending: Vec<Pending>,
 }
 
 impl Invalidation {
     /// Decides what a call invalidates. The keys are written before the body runs, because the body may consume the arguments.
-    pub(crate) fn of<T>(cache: &Arc<Inner>, site: &'static InvalidateSite, name: T) -> Self
+    pub(crate) fn of<T>(cache: Option<&Arc<Inner>>, site: &'static InvalidateSite, name: T) -> Self
     where
         T: FnOnce(&mut Targets<'_>),
     {
-        let mut targets = Targets {
-            cache,
-            site,
-            doomed: Doomed::default(),
-            elsewhere: Vec::new(),
-        };
+        let mut targets = Targets::new(cache, site);
         name(&mut targets);
-        let (here, elsewhere) = (targets.doomed, targets.elsewhere);
-        let all = std::iter::once((Arc::clone(cache), here)).chain(elsewhere);
-        let enabled = all.filter(|(cache, _)| cache.is_enabled());
+        let enabled = targets.named().filter(|(cache, _)| cache.is_enabled());
         let pending = enabled.map(|(cache, doomed)| Pending::new(&cache, doomed));
         Self {
             site,
@@ -264,6 +178,23 @@ impl Invalidation {
             return returned;
         }
         settle_all(&mut pending).await;
+        returned
+    }
+
+    /// The same for a function that is not async: in this process at once, in Redis by a task of its own where there is a
+    /// runtime, and in any case before this process trusts Redis again.
+    pub fn run_plain<R>(self, succeeded: fn(&R) -> bool, body: impl FnOnce() -> R) -> R {
+        let mut pending = self.pending;
+        if self.site.when == When::Before {
+            pending.iter().for_each(Pending::tell_later);
+        }
+        arm_all(&mut pending, self.site.when != When::Ok);
+        let returned = body();
+        arm_all(
+            &mut pending,
+            self.site.when != When::Ok || succeeded(&returned),
+        );
+        // Dropped, it is done.
         returned
     }
 }
@@ -320,6 +251,15 @@ impl Pending {
         self.armed = false;
     }
 
+    /// Forgets it in this process, and has Redis told without waiting for it.
+    fn tell_later(&self) {
+        self.doomed.apply_locally(&self.cache);
+        if let Some(remote) = &self.cache.remote {
+            remote.unlink_later(&self.doomed.names());
+        }
+        self.doomed.apply_locally(&self.cache);
+    }
+
     /// Forgets it in this process, before something else is written in its place. Dropped before the [`end`](Self::end) of
     /// that, it is forgotten everywhere.
     pub(crate) fn begin(&mut self) {
@@ -361,11 +301,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if self.armed {
-            self.doomed.apply_locally(&self.cache);
-            if let Some(remote) = &self.cache.remote {
-                remote.unlink_later(&self.doomed.names());
-            }
-            self.doomed.apply_locally(&self.cache);
+            self.tell_later();
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod __fuzz;
 #[path = "private.rs"]
 pub mod __private;
 mod acting;
+mod blocking;
 mod breaker;
 mod cache;
 mod call;

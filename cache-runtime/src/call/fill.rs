@@ -16,11 +16,11 @@ use crate::store::Filled;
 use crate::value::Shared;
 
 /// A value that was loaded.
-struct Loaded<'a> {
-    value: &'a Shared,
-    ttl: Duration,
+pub(super) struct Loaded<'a> {
+    pub(super) value: &'a Shared,
+    pub(super) ttl: Duration,
     /// How long its load took.
-    took: Duration,
+    pub(super) took: Duration,
 }
 
 impl Call {
@@ -134,7 +134,7 @@ impl Call {
         kept
     }
 
-    fn refused(&self) {
+    pub(super) fn refused(&self) {
         self.counters.refused_fills.one();
         log::fill_refused(self.key.as_str());
     }
