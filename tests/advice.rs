@@ -22,12 +22,22 @@ async fn tiers(server: &RedisServer) -> [Cache; 2] {
 /// What was said of a function, which must be one line.
 #[track_caller]
 fn said(log: &Log, function: &str) -> String {
-    log.only(Level::WARN, &format!("function=advice::{function}"))
+    let field = format!("function=advice::{function}");
+    let mut lines = log.at(Level::WARN);
+    lines.retain(|line| line.split_whitespace().any(|word| word == field));
+    assert_eq!(lines.len(), 1, "{function}: {lines:#?}");
+    lines.remove(0)
 }
 
 #[cached(ttl = "5ms", prefix = "slow", key = "{id}")]
 async fn slow(id: u64) -> u64 {
     tokio::time::sleep(Duration::from_millis(10)).await;
+    id
+}
+
+#[cached(ttl = "5ms", prefix = "slow_plain", key = "{id}")]
+fn slow_and_not_async(id: u64) -> u64 {
+    std::thread::sleep(Duration::from_millis(10));
     id
 }
 
@@ -56,7 +66,9 @@ async fn loads_that_take_longer_than_their_values_are_kept_are_said_after_three_
     assert_eq!(log.at(Level::WARN), Vec::<String>::new());
     for id in 0..5 {
         with_cache(redis.clone(), slow(id)).await;
+        with_cache(redis.clone(), async { slow_and_not_async(id) }).await;
     }
+    said(&log, "slow_and_not_async");
     let text = said(&log, "slow");
     assert!(text.contains("raise `ttl`"), "{text}");
     assert!(text.contains("ttl=5ms") && text.contains("took="), "{text}");
@@ -322,6 +334,11 @@ async fn plain(id: u64) -> u64 {
     id
 }
 
+#[cached(prefix = "plain")]
+fn not_async(id: u64) -> u64 {
+    id
+}
+
 #[tokio::test]
 async fn of_a_function_that_does_what_it_says_nothing_is_said() {
     let server = RedisServer::start();
@@ -330,6 +347,7 @@ async fn of_a_function_that_does_what_it_says_nothing_is_said() {
         for id in 0..20 {
             with_cache(cache.clone(), good(id)).await.unwrap();
             with_cache(cache.clone(), plain(id)).await;
+            with_cache(cache.clone(), async { not_async(id) }).await;
             cache.set("good:1", &1_u64, None).await.unwrap();
         }
     }

@@ -52,6 +52,9 @@ async fn letter(bodies: &Bodies, mail: &str, id: u64) -> u64 {
 #[cache_invalidate(pattern = "user:*:pro*")]
 async fn change_profiles() {}
 
+#[cache_invalidate(pattern = "user:*:profil?")]
+fn change_profiles_at_once() {}
+
 #[cache_invalidate(pattern = "user:posts:{id}:*")]
 async fn change_posts_of(id: &str) {}
 
@@ -114,6 +117,23 @@ async fn what_matches_is_loaded_anew_and_nothing_else() {
         };
         with_cache(cache.clone(), check).await;
         assert_eq!(cache.stats().prefixes["(patterns)"].invalidations, 4);
+    }
+}
+
+#[tokio::test]
+async fn by_a_function_that_is_not_async_it_holds_here_at_once_and_in_redis_a_moment_later() {
+    let server = RedisServer::start();
+    for cache in tiers(&server).await {
+        let bodies = Bodies::default();
+        cache.clear("*").await.unwrap();
+        let check = async {
+            assert_eq!(profile(&bodies, "1").await, 0);
+            change_profiles_at_once();
+            assert_eq!(profile(&bodies, "1").await, 1);
+        };
+        with_cache(cache.clone(), check).await;
+        let told = async || cache.health().await.unconfirmed == 0;
+        wait_until_async(told, "redis is told").await;
     }
 }
 

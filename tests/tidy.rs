@@ -9,6 +9,7 @@ use std::path::Path;
 /// The modules of `cache-runtime`, lowest layer first: a module uses its own layer and those before it.
 const LAYERS: &[&[&str]] = &[
     &[
+        "blocking",
         "clock",
         "duration",
         "error",

@@ -4,7 +4,9 @@
 //! A new option is a slot, a name in `NAMES` and a line in `read`.
 
 use crate::errors::{Errors, remedy};
-use crate::options::{self, Calls, Coalesce, Codec, Patterns, Prefix, Prefixes, Tags, Ttl, When};
+use crate::options::{
+    self, CacheName, Calls, Coalesce, Codec, Patterns, Prefix, Prefixes, Tags, Ttl, When,
+};
 use crate::template::Template;
 use proc_macro2::{Group, TokenStream, TokenTree};
 use std::time::Duration;
@@ -100,6 +102,7 @@ pub(crate) struct CachedArgs {
     pub(crate) load_timeout: Slot<Duration>,
     pub(crate) max_loads: Slot<usize>,
     pub(crate) background: Slot<bool>,
+    pub(crate) cache: Slot<CacheName>,
     pub(crate) runtime: Slot<Path>,
 }
 
@@ -126,6 +129,7 @@ impl Options for CachedArgs {
         "load_timeout",
         "max_loads",
         "background",
+        "cache",
         "crate",
     ];
 
@@ -161,6 +165,7 @@ impl Options for CachedArgs {
             }
             "max_loads" => assign_with(&mut self.max_loads, name, input, options::max_loads),
             "background" => assign_flag(&mut self.background, name, input),
+            "cache" => assign(&mut self.cache, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
             _ => return None,
         })
@@ -177,6 +182,7 @@ pub(crate) struct InvalidateArgs {
     pub(crate) entry: Slot<Calls>,
     pub(crate) pattern: Slot<Patterns>,
     pub(crate) when: Slot<When>,
+    pub(crate) cache: Slot<CacheName>,
     pub(crate) runtime: Slot<Path>,
     /// The words of all options that were written, those with a mistake included.
     given: Vec<String>,
@@ -200,6 +206,7 @@ impl Options for InvalidateArgs {
         "entry",
         "pattern",
         "when",
+        "cache",
         "crate",
     ];
 
@@ -213,6 +220,7 @@ impl Options for InvalidateArgs {
             "entry" => assign(&mut self.entry, name, input),
             "pattern" => assign(&mut self.pattern, name, input),
             "when" => assign(&mut self.when, name, input),
+            "cache" => assign(&mut self.cache, name, input),
             "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
             _ => return None,
         })

@@ -45,12 +45,12 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
     };
     let computed_ttl = with_computed_ttl(&policy.ttl, place);
     let rules = with_rules(&policy, place);
-    let body = frame.body();
-    let load = frame.pinned_load();
+    let (body, load) = (frame.body(), frame.pinned_load());
     let run = match policy.run {
-        Run::Here => quote_spanned!(place=> call.run(#load)),
-        Run::OrStale => quote_spanned!(place=> call.run_or_stale(#load)),
-        Run::Owned => quote_spanned!(place=> call.run_owned(load)),
+        Run::Here => quote_spanned!(place=> let load = #body; call.run(#load).await),
+        Run::OrStale => quote_spanned!(place=> let load = #body; call.run_or_stale(#load).await),
+        Run::Owned => quote_spanned!(place=> let load = #body; call.run_owned(load).await),
+        Run::Plain => quote_spanned!(place=> call.run_plain(#body)),
     };
     frame.with_block(quote_spanned! {place=>
         #bypass
@@ -70,8 +70,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         #tags
         #computed_ttl
         #rules
-        let load = #body;
-        #run.await
+        #run
     })
 }
 
@@ -117,6 +116,7 @@ fn with_tags(tags: &[Vec<Part>], place: Span) -> Option<TokenStream> {
 pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
     let InvalidatingFn {
         frame,
+        cache,
         when,
         targets,
     } = model;
@@ -127,6 +127,7 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
         When::Ok => quote!(Ok),
         When::Before => quote!(Before),
     };
+    let cache = cache.iter().map(|cache| quote!(.cache(#cache)));
     let named: Vec<_> = targets
         .iter()
         .map(|target| match target {
@@ -147,8 +148,12 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
         })
         .collect();
     let named = closure("targets", &named);
-    let body = frame.body();
-    let load = frame.pinned_load();
+    let (body, load) = (frame.body(), frame.pinned_load());
+    let run = match frame.function.is_async() {
+        true => quote_spanned!(place=> let load = #body; call.run(success, #load).await),
+        // In its place, where the compiler knows that it runs once: it may return what it was lent.
+        false => quote_spanned!(place=> call.run_plain(success, #body)),
+    };
     frame.with_block(quote_spanned! {place=>
         let (call, success) = {
             use #private::{self, SucceedsAlways as _, SucceedsIfOk as _};
@@ -156,12 +161,11 @@ pub(crate) fn invalidating(model: InvalidatingFn) -> TokenStream {
                 #name,
                 ::core::module_path!(),
                 __private::When::#when,
-            );
+            ) #(#cache)*;
             let call = __private::invalidate(&__SITE, #named);
             (call, (&__private::Returns::<#returned>::HERE).success())
         };
-        let load = #body;
-        call.run(success, #load).await
+        #run
     })
 }
 
@@ -246,12 +250,22 @@ impl Frame {
         }
     }
 
-    /// The body as a future. Its first statement, which never runs, settles the type of every `return` and `?` after it;
+    /// The body as a future, or as a closure where the function is not `async`. Its first statement, which never runs, settles the type of every `return` and `?` after it;
     /// so a mistake there is one error, where it was made.
     fn body(&self) -> TokenStream {
         let returned = &self.returned;
         let block = &self.function.body.block;
         let taken_apart = self.arguments.iter().filter_map(take_apart);
+        if !self.function.is_async() {
+            return quote_spanned! {at(returned.span())=>
+                move || -> #returned {
+                    #(#taken_apart)*
+                    let returned: #returned = #block;
+                    #[allow(unreachable_code)]
+                    returned
+                }
+            };
+        }
         quote_spanned! {at(returned.span())=>
             async move {
                 if false {

@@ -44,7 +44,7 @@ impl Function {
             let signature: Signature = input.parse().map_err(|_| {
                 Error::new(
                     place,
-                    format!("`#[{attribute}]` goes on an `async fn`; move it to one"),
+                    format!("`#[{attribute}]` goes on an `fn`; move it to one"),
                 )
             })?;
             if let Some(end) = input.parse::<Option<Token![;]>>()? {
@@ -179,7 +179,7 @@ fn boxed(signature: &Signature, body: TokenStream) -> Option<(Boxed, Group)> {
 }
 
 /// `R` of `Pin<Box<dyn Future<Output = R> + ..>>`.
-fn future_output(returned: &Type) -> Option<&Type> {
+pub(crate) fn future_output(returned: &Type) -> Option<&Type> {
     let Type::TraitObject(object) = first_argument(first_argument(returned, "Pin")?, "Box")? else {
         return None;
     };

@@ -1,5 +1,6 @@
 //! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
 
+mod plain;
 mod policy;
 mod put;
 mod sensitive;
@@ -15,7 +16,7 @@ pub(crate) use policy::{Policy, Run};
 use proc_macro2::{Span, TokenStream};
 pub(crate) use put::PuttingFn;
 use sensitive::{all_are_named, none_is_skipped};
-use shape::{is_async, is_owned, opaque, returns_something};
+use shape::{is_owned, opaque, returns_something};
 use syn::{Error, Expr, Ident, Member, Path, Result, Type};
 
 /// A function whose results are kept.
@@ -29,6 +30,7 @@ pub(crate) struct CachedFn {
 /// A function after which something is forgotten.
 pub(crate) struct InvalidatingFn {
     pub(crate) frame: Frame,
+    pub(crate) cache: Option<String>,
     pub(crate) when: When,
     pub(crate) targets: Vec<Target>,
 }
@@ -68,11 +70,7 @@ impl CachedFn {
         let mut errors = Errors::default();
         let function = Function::new(item, CachedArgs::ATTRIBUTE)?;
         let mut args = CachedArgs::parse(attribute, &mut errors);
-        errors.keep(is_async(
-            &function,
-            "a cached function",
-            "use `cache.get_or_set(..)` inside it",
-        ));
+        errors.keep(plain::can_run(&function, "a cached function"));
         errors.keep(returns_something(&function, CachedArgs::ATTRIBUTE));
         let runtime = args.runtime.take();
         let mut frame = Frame::new(function, runtime, "a cached value", &mut errors);
@@ -105,11 +103,7 @@ impl InvalidatingFn {
         let mut errors = Errors::default();
         let function = Function::new(item, InvalidateArgs::ATTRIBUTE)?;
         let mut args = InvalidateArgs::parse(attribute, &mut errors);
-        errors.keep(is_async(
-            &function,
-            "an invalidating function",
-            "use `cache.invalidate_prefix(..)` inside it",
-        ));
+        errors.keep(plain::can_run(&function, "an invalidating function"));
         let mut frame = Frame::new(
             function,
             args.runtime.take(),
@@ -117,6 +111,7 @@ impl InvalidatingFn {
             &mut errors,
         );
         let sensitive = frame.hash(args.sensitive.take(), &mut errors);
+        let cache = args.cache.take().map(|cache| cache.value.0);
         let when = args.when.take().map(|when| when.value).unwrap_or_default();
         let targets = targets(args, &frame, &mut errors);
         let templates = targets.iter().filter_map(|target| match target {
@@ -128,6 +123,7 @@ impl InvalidatingFn {
         all_are_named(&sensitive, templates, &mut errors);
         errors.finish(Self {
             frame,
+            cache,
             when,
             targets,
         })

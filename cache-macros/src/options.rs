@@ -171,6 +171,25 @@ fn one_or_several(input: ParseStream<'_>, none: &str) -> Result<Vec<Expr>> {
     }
 }
 
+// --- names ----------------------------------------------------------------------------------
+
+/// The name of a further cache.
+pub(crate) struct CacheName(pub(crate) String);
+
+impl Parse for CacheName {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let literal = string(input, "cache", "cache = \"sessions\"")?;
+        match literal.value() {
+            name if name.is_empty() => {
+                let message =
+                    "no cache has an empty name; give one, or remove `cache` for the default cache";
+                Err(Error::new(literal.span(), message))
+            }
+            name => Ok(Self(name)),
+        }
+    }
+}
+
 // --- words ----------------------------------------------------------------------------------
 
 /// At which end of the body something is forgotten.

@@ -314,3 +314,33 @@ fn what_is_returned_becomes_the_entry_of_a_call() {
         putting("entry = get_user(user.id), ttl = user.keep()", item),
     );
 }
+
+#[test]
+fn a_named_cache_is_a_link_of_either_chain() {
+    check("named_cache", cached(r#"cache = "sessions""#, PLAIN));
+    check(
+        "invalidate_in_named_cache",
+        invalidating(
+            r#"prefix = "user", cache = "sessions""#,
+            "async fn save(user: User) { store(user).await; }",
+        ),
+    );
+}
+
+#[test]
+fn the_body_of_a_plain_function_is_a_closure() {
+    check(
+        "not_async",
+        cached(
+            r#"ttl = 60, near_ttl = "5s", skip(table)"#,
+            "fn price(table: &Table, (item, count): (u32, u32)) -> Option<u64> { Some(table.find(item)? * count) }",
+        ),
+    );
+    check(
+        "invalidate_not_async",
+        invalidating(
+            r#"prefix = "price""#,
+            "fn set_price(&mut self, price: u64) -> Result<(), Error> { self.price = price; Ok(()) }",
+        ),
+    );
+}

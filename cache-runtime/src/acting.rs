@@ -116,7 +116,7 @@ pub async fn peek<F: Future>(call: F) -> Option<F::Output> {
                 log::reaches_nothing("peek");
                 Poll::Ready(None)
             }
-            (Reached::Nothing | Reached::Unnamed(_), _) => Poll::Ready(None),
+            (Reached::Nothing | Reached::Unnamed(_) | Reached::NoCache(_), _) => Poll::Ready(None),
             (_, Poll::Ready(returned)) => Poll::Ready(Some(returned)),
             (_, Poll::Pending) => {
                 reached = true;

@@ -81,6 +81,11 @@ impl Cache {
         }
     }
 
+    /// Its name, where it is a further one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.inner.config.name.as_deref()
+    }
+
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         &self.inner
     }
@@ -320,7 +325,7 @@ impl CacheBuilder {
 }
 
 fn clear_here(cache: &Inner, matcher: &Pattern) -> u64 {
-    cache.flights.detach_matching(matcher);
+    cache.detach_matching(matcher);
     cache.near.clear(matcher)
 }
 

@@ -11,6 +11,7 @@
 mod act;
 mod fill;
 mod load;
+mod plain;
 mod rules;
 mod ttl;
 

@@ -51,6 +51,11 @@ pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::O
     tokio::time::timeout(limit, future).await.ok()
 }
 
+/// The machine's clock, which no test pauses: for threads that are blocked.
+pub(crate) fn wall() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
 /// Waits.
 pub(crate) async fn sleep(duration: Duration) {
     tokio::time::sleep(duration).await;

@@ -22,7 +22,7 @@ pub use builder::CacheBuilder;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CacheConfig {
-    /// A name, which `Debug` shows. Default: `None`.
+    /// The name under which it is installed. Default: `None`, installed it is the default cache.
     pub name: Option<String>,
     /// Where Redis is; `None` is in-process only. Default: `None`.
     pub(crate) redis: Option<RedisUrl>,
@@ -173,6 +173,10 @@ impl CacheConfig {
                     "expected a number above 0; to cache nothing, use `enabled(false)`",
                 ));
             }
+        }
+        if self.name.as_deref() == Some("") {
+            let flaw = "expected a name; leave it out for the default cache";
+            return Err(refused("name", flaw));
         }
         if self.max_loads == Some(0) {
             return Err(refused(

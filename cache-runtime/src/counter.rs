@@ -99,7 +99,7 @@ async fn count_in_redis(
         let replaced = life::replace(cache, remote, &standing, swap).await?;
         if replaced {
             // Who loads the same key would return what was before.
-            cache.flights.detach(key.as_str());
+            cache.detach(key.as_str());
             return Ok(Ok(sum));
         }
         life::give_way(round).await;
@@ -189,7 +189,7 @@ fn count_here(cache: &Arc<Inner>, key: &Key, by: i64) -> Option<Result<i64, Erro
         counters: &counters,
     };
     // A load that is under way must not fill behind it.
-    cache.flights.detach(key.as_str());
+    cache.detach(key.as_str());
     let view = cache.near.view(key);
     let counted = cache
         .near
@@ -213,6 +213,6 @@ fn count_here(cache: &Arc<Inner>, key: &Key, by: i64) -> Option<Result<i64, Erro
             };
             (Some(next), Ok(sum))
         });
-    cache.flights.detach(key.as_str());
+    cache.detach(key.as_str());
     Some(counted)
 }

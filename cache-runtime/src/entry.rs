@@ -70,11 +70,7 @@ impl Query<'_> {
     }
 
     fn asker(self) -> Asker {
-        Asker {
-            origin: self.key.origin(),
-            tagging: self.terms.tagging,
-            early: self.terms.early,
-        }
+        Asker::new(self.key.origin(), &self.terms)
     }
 
     /// The value in the in-process tier, counted.
@@ -300,6 +296,25 @@ impl Query<'_> {
             took,
             kept_until: clock::after(now, kept),
             bytes: (self.kind.weigh)(value),
+        }
+    }
+
+    /// A value as the in-process tier keeps it for functions that are not async: where there is a Redis, apart.
+    pub(crate) fn plain_entry(
+        self,
+        value: &Shared,
+        view: View,
+        (life, took): (Duration, Duration),
+    ) -> Entry {
+        let entry = self.near_entry(value, self.key.origin(), view, (life, took));
+        if self.cache.remote.is_none() {
+            return entry;
+        }
+        Entry {
+            source: Source::Plain,
+            // It may outlive the fallback ttl, which is not its bound.
+            kept_until: entry.expires,
+            ..entry
         }
     }
 }

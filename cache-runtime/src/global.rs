@@ -1,8 +1,11 @@
-//! The process-wide cache: installed by the program, else opened from the environment at first use.
+//! The process-wide caches: installed by the program, the default one else opened from the environment at first use.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::future::Future;
+use std::sync::{Arc, PoisonError, RwLock};
 
-use once_cell::sync::OnceCell;
+use once_cell::sync::{Lazy, OnceCell};
 
 use crate::cache::Cache;
 use crate::config::{CacheBuilder, CacheConfig};
@@ -11,30 +14,86 @@ use crate::log;
 
 static DEFAULT: OnceCell<Cache> = OnceCell::new();
 
+/// The further caches. `None`: it was asked for, and there was none; so it stays. Were it installed later, a mutation that
+/// began before would invalidate nothing, and what was read during it would stay.
+static NAMED: Lazy<RwLock<HashMap<Box<str>, Option<Cache>>>> = Lazy::new(RwLock::default);
+
 tokio::task_local! {
-    static CURRENT: Scope;
+    static CURRENT: Arc<Scope>;
 }
 
 /// What holds for the calls inside a future.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Scope {
-    /// The cache they use; `None`: the process-wide one.
+    /// The default cache; `None`: that of the whole process.
     cache: Option<Cache>,
-    /// Whether they run their bodies, and touch no cache.
+    /// Whether calls run their bodies, and touch no cache.
     bypass: bool,
+    /// What holds around that future.
+    outer: Option<Arc<Self>>,
 }
 
-/// Makes `cache` the one that annotated functions use.
+impl Scope {
+    /// What holds here, for a future inside of it.
+    fn inside_this() -> Self {
+        let Ok(outer) = CURRENT.try_with(Arc::clone) else {
+            return Self::default();
+        };
+        Self {
+            cache: outer.cache.clone(),
+            bypass: outer.bypass,
+            outer: Some(outer),
+        }
+    }
+
+    /// The innermost cache of that name, or the default one.
+    fn cache_of(&self, name: Option<&str>) -> Option<Cache> {
+        if name.is_none() {
+            return self.cache.clone();
+        }
+        let mut scope = Some(self);
+        while let Some(Self { cache, outer, .. }) = scope {
+            let named = cache.as_ref().filter(|cache| cache.name() == name);
+            if let Some(cache) = named {
+                return Some(cache.clone());
+            }
+            scope = outer.as_deref();
+        }
+        None
+    }
+}
+
+/// Makes `cache` one of the whole process: the default one, or, where it was [built](CacheBuilder::name) with a name, the one
+/// of that name.
 ///
 /// # Errors
-/// When a cache was installed before, or an annotated function was called already.
+/// When there is one already, or an annotated function has used the default cache, or asked for the named one, before.
 pub fn install(cache: Cache) -> Result<(), Error> {
-    DEFAULT.try_insert(cache).map(drop).map_err(|_| {
-        Error::new(
-            ErrorKind::Installed,
-            "a cache is in use already; install yours before the first cached call",
-        )
-    })
+    let installed = |context: String| Error::new(ErrorKind::Installed, context);
+    let Some(name) = cache.name().map(Box::<str>::from) else {
+        return DEFAULT.try_insert(cache).map(drop).map_err(|_| {
+            installed(
+                "a cache is in use already; install yours before the first cached call".into(),
+            )
+        });
+    };
+    let mut named = NAMED.write().unwrap_or_else(PoisonError::into_inner);
+    match named.entry(name) {
+        Slot::Vacant(slot) => {
+            slot.insert(Some(cache));
+            Ok(())
+        }
+        Slot::Occupied(taken) => Err(installed(match taken.get() {
+            Some(_) => format!(
+                "a cache `{}` is installed already; name each once",
+                taken.key()
+            ),
+            None => format!(
+                "a function of the cache `{}` has run without it; install it before the first call",
+                taken.key()
+            ),
+        })),
+    }
 }
 
 /// The cache that an annotated function would use here: that of [`with_cache`], else the process-wide one.
@@ -43,19 +102,68 @@ pub fn install(cache: Cache) -> Result<(), Error> {
 /// A malformed environment is logged at ERROR, and the cache then runs in process.
 #[must_use]
 pub fn cache() -> Cache {
-    current().0
+    current(None).0.unwrap_or_else(default)
+}
+
+impl Cache {
+    /// The cache that a function with `cache = name` would use here: one of that name given to [`with_cache`], else the one
+    /// that was [installed](install); `None` without any.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let overriding = CURRENT.try_with(|scope| scope.cache_of(Some(name)));
+        overriding.ok().flatten().or_else(|| known(name).flatten())
+    }
+}
+
+/// The cache of a function that names it, or uses the default one, and whether calls are to touch none. `None`: there is none
+/// of that name, and there will be none.
+pub(crate) fn current(name: Option<&str>) -> (Option<Cache>, bool) {
+    let found = CURRENT.try_with(|scope| (scope.cache_of(name), scope.bypass));
+    let (overriding, bypass) = found.unwrap_or_default();
+    let cache = overriding.or_else(|| match name {
+        None => Some(default()),
+        Some(name) => known(name).unwrap_or_else(|| decide(name)),
+    });
+    (cache, bypass)
+}
+
+fn default() -> Cache {
+    DEFAULT.get_or_init(from_environment).clone()
+}
+
+/// What is settled about a name.
+fn known(name: &str) -> Option<Option<Cache>> {
+    let named = NAMED.read().unwrap_or_else(PoisonError::into_inner);
+    named.get(name).cloned()
+}
+
+/// Settles that there is no cache of that name, unless one was installed meanwhile.
+fn decide(name: &str) -> Option<Cache> {
+    let mut named = NAMED.write().unwrap_or_else(PoisonError::into_inner);
+    let slot = match named.entry(name.into()) {
+        Slot::Occupied(settled) => return settled.get().clone(),
+        Slot::Vacant(slot) => slot,
+    };
+    slot.insert(None);
+    // A subscriber may itself ask for a cache.
+    drop(named);
+    log::no_cache(name);
+    None
 }
 
 /// Uses `cache` for everything annotated inside `future`: in tests, or for a tenant. Tasks spawned inside do not inherit it.
+///
+/// It stands in for the default cache, and where it has a [name](CacheBuilder::name) also for the one of that name; others
+/// stay what they are. Where one is used inside another, the innermost counts, of each name by itself.
 ///
 /// # Cancellation
 /// As the future's own.
 pub async fn with_cache<F: Future>(cache: Cache, future: F) -> F::Output {
     let scope = Scope {
         cache: Some(cache),
-        ..scope()
+        ..Scope::inside_this()
     };
-    CURRENT.scope(scope, future).await
+    CURRENT.scope(Arc::new(scope), future).await
 }
 
 /// Runs a call's body, and touches no cache: neither for it nor for any cached call inside. Tasks spawned inside do not
@@ -82,34 +190,20 @@ pub async fn with_cache<F: Future>(cache: Cache, future: F) -> F::Output {
 pub async fn bypass<F: Future>(call: F) -> F::Output {
     let scope = Scope {
         bypass: true,
-        ..scope()
+        ..Scope::inside_this()
     };
-    CURRENT.scope(scope, call).await
+    CURRENT.scope(Arc::new(scope), call).await
 }
 
-fn scope() -> Scope {
-    CURRENT.try_with(Scope::clone).unwrap_or_default()
-}
-
-/// Uses the cache of this moment for everything inside, in whichever task that runs.
+/// Uses the caches of this moment for everything inside, in whichever task that runs.
 pub(crate) fn inside<F: Future>(future: F) -> impl Future<Output = F::Output> + use<F> {
-    let current = CURRENT.try_with(Scope::clone);
+    let current = CURRENT.try_with(Arc::clone);
     async move {
         match current {
             Ok(scope) => CURRENT.scope(scope, future).await,
             Err(_) => future.await,
         }
     }
-}
-
-/// The cache of this moment, and whether calls are to touch none.
-pub(crate) fn current() -> (Cache, bool) {
-    let default = || DEFAULT.get_or_init(from_environment).clone();
-    let current = CURRENT.try_with(|scope| {
-        let cache = scope.cache.clone();
-        (cache.unwrap_or_else(default), scope.bypass)
-    });
-    current.unwrap_or_else(|_| (default(), false))
 }
 
 fn from_environment() -> Cache {
@@ -131,3 +225,6 @@ fn from_environment() -> Cache {
         Cache::in_process(CacheBuilder::new().config)
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::flight::Flights;
+use crate::key::pattern::Pattern;
 use crate::key::{Key, Unwritable};
 use crate::limit::Limit;
 use crate::log;
@@ -32,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) config: CacheConfig,
     pub(crate) near: Arc<Near>,
     pub(crate) flights: Arc<Flights>,
+    /// Those of functions that are not async, who wait by blocking their thread.
+    pub(crate) plain_flights: Arc<Flights>,
     pub(crate) remote: Option<Arc<Remote>>,
     pub(crate) book: Book,
     /// How many bodies may run at once.
@@ -59,6 +62,7 @@ impl Inner {
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             near,
             flights: Flights::new(),
+            plain_flights: Flights::new(),
             remote,
             book: Book::default(),
             limit: config.max_loads.map(Limit::new),
@@ -115,6 +119,18 @@ impl Inner {
         })
     }
 
+    /// No flight for this entry is joined any more, nor may it fill the near tier.
+    pub(crate) fn detach(&self, entry: &str) {
+        self.flights.detach(entry);
+        self.plain_flights.detach(entry);
+    }
+
+    /// The same for all whose keys match.
+    pub(crate) fn detach_matching(&self, pattern: &Pattern) {
+        self.flights.detach_matching(pattern);
+        self.plain_flights.detach_matching(pattern);
+    }
+
     /// How long an entry lives: as asked for, else the default; never longer than any clock or server can count.
     pub(crate) fn ttl(&self, asked: Option<Duration>) -> Duration {
         asked.unwrap_or(self.config.default_ttl).min(clock::FAR)
@@ -155,6 +171,17 @@ impl Inner {
                 stands_in.then_some(fallback)
             }
             Mode::Redis | Mode::Disabled => None,
+        }
+    }
+
+    /// How long a value may live in process that a function loaded which cannot ask Redis: where there is one, as long as
+    /// one that nobody tells of.
+    pub(crate) fn plain_bound(&self, terms: Terms) -> Duration {
+        match self.mode() {
+            Mode::Memory => Duration::MAX,
+            Mode::Redis => terms.near.bound(false),
+            Mode::Fallback => self.config.fallback_ttl,
+            Mode::Disabled => Duration::ZERO,
         }
     }
 
@@ -221,7 +248,7 @@ impl fmt::Debug for Inner {
             .field("mode", &self.mode())
             .field("config", &self.config)
             .field("near", &self.near)
-            .field("flights", &self.flights.len())
+            .field("flights", &(self.flights.len() + self.plain_flights.len()))
             .finish_non_exhaustive()
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Reached {
     Nothing,
     /// To a function that cannot name its entry.
     Unnamed(Unnamed),
+    /// To a function whose cache, of that name, was never installed.
+    NoCache(&'static str),
 }
 
 /// An entry that has no name.
@@ -73,20 +75,35 @@ thread_local! {
 }
 
 impl Here {
-    /// Takes what is on this thread.
-    pub(crate) fn take() -> Self {
-        HERE.take()
+    /// Takes what is on this thread; the intent only for a function that can `obey` it: one that is not async can neither
+    /// wait, nor return anything without its body.
+    pub(crate) fn take(obey: bool) -> Self {
+        HERE.with_borrow_mut(|here| Self {
+            text: std::mem::take(&mut here.text),
+            intent: here.intent.take_if(|_| obey),
+        })
     }
 
     /// Gives it back.
     pub(crate) fn put(self) {
-        HERE.replace(self);
+        HERE.with_borrow_mut(|here| {
+            here.text = self.text;
+            if self.intent.is_some() {
+                here.intent = self.intent;
+            }
+        });
     }
 }
 
 /// Whether no body may run on behalf of what is polled on this thread.
 pub(crate) fn holds() -> bool {
     HERE.with_borrow(|here| here.intent.is_some())
+}
+
+/// Runs a body of which no intent is meant.
+pub(crate) fn aside<R>(body: impl FnOnce() -> R) -> R {
+    let _before = Before(HERE.with_borrow_mut(|here| here.intent.take()));
+    body()
 }
 
 impl Intent {
@@ -147,6 +164,8 @@ pub(crate) enum NoEntry {
     /// It reaches no cached function.
     NotCached,
     Unnamed(Unnamed),
+    /// The cache of that name was never installed.
+    NoCache(&'static str),
 }
 
 /// The entry that a call is about. The call is polled once, and its body does not run.
@@ -157,6 +176,7 @@ pub(crate) fn entry_of<F: Future>(call: F) -> Result<Box<Call>, NoEntry> {
     match intent.reached() {
         Reached::Entry(entry) => Ok(entry),
         Reached::Unnamed(unnamed) => Err(NoEntry::Unnamed(unnamed)),
+        Reached::NoCache(name) => Err(NoEntry::NoCache(name)),
         Reached::Nowhere | Reached::Function | Reached::Nothing => Err(NoEntry::NotCached),
     }
 }
@@ -167,6 +187,10 @@ impl From<NoEntry> for Error {
             NoEntry::NotCached => Self::new(
                 ErrorKind::NotCached,
                 "the call reaches no cached function at once; give it the future of an annotated one, not awaited",
+            ),
+            NoEntry::NoCache(name) => Self::new(
+                ErrorKind::NotCached,
+                format!("there is no cache `{name}`; install it before the first call"),
             ),
             NoEntry::Unnamed(Unnamed {
                 problem, prefix, ..

@@ -4,20 +4,19 @@
 //! Deleting is always safe, so it happens whatever the body's outcome; where nobody can wait for Redis, it is remembered and replayed.
 
 mod doomed;
+mod targets;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use crate::inner::Inner;
-use crate::intent::{self, NoEntry, Unnamed};
 use crate::invalidated::Invalidated;
-use crate::key::pattern::{Pattern, PatternWriter};
-use crate::key::{self, Key, KeyWriter, Unwritable};
-use crate::log;
+use crate::key::Key;
 use crate::store::Trouble;
 pub(crate) use doomed::Doomed;
+pub use targets::Targets;
 
 /// Under which the invalidations of tags are counted.
 pub(crate) const TAGS: &str = "(tags)";
@@ -30,6 +29,8 @@ pub struct InvalidateSite {
     function: &'static str,
     module: &'static str,
     when: When,
+    /// `None`: the default one.
+    cache: Option<&'static str>,
     /// Whether it was said that a prefix would do.
     said: AtomicBool,
 }
@@ -53,136 +54,20 @@ impl InvalidateSite {
             function,
             module,
             when,
+            cache: None,
             said: AtomicBool::new(false),
         }
     }
-}
 
-/// Names what one call of a mutating function invalidates.
-#[derive(Debug)]
-pub struct Targets<'a> {
-    cache: &'a Arc<Inner>,
-    site: &'static InvalidateSite,
-    doomed: Doomed,
-    /// What is to be forgotten in other caches.
-    elsewhere: Vec<(Arc<Inner>, Doomed)>,
-}
-
-impl Targets<'_> {
-    /// Everything under a prefix.
-    pub fn prefix(&mut self, prefix: &str) {
-        if !self.cache.is_enabled() {
-            return;
-        }
-        self.cache.counters(prefix).invalidations.one();
-        self.doomed.level(key::below(self.cache.root(), prefix));
+    /// Names the cache.
+    #[must_use]
+    pub const fn cache(mut self, name: &'static str) -> Self {
+        self.cache = Some(name);
+        self
     }
 
-    /// One entry, by the template of the function that reads it.
-    pub fn entry(&mut self, prefix: &str, write: impl FnOnce(&mut KeyWriter<'_>)) {
-        if !self.cache.is_enabled() {
-            return;
-        }
-        let mut text = key::below(self.cache.root(), prefix);
-        text.push(':');
-        let mut writer = KeyWriter::new(&mut text, self.cache.hash_key());
-        write(&mut writer);
-        match writer.finish() {
-            Ok(()) => {
-                self.cache.counters(prefix).invalidations.one();
-                self.doomed.entry(text);
-            }
-            Err(problem) => {
-                // Without its key the entry cannot be named, but everything around it can.
-                self.unwritable(&problem);
-                self.prefix(prefix);
-            }
-        }
-    }
-
-    /// Every entry with a tag.
-    pub fn tag(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) {
-        if !self.cache.is_enabled() {
-            return;
-        }
-        let mut text = String::new();
-        let mut writer = KeyWriter::new(&mut text, self.cache.hash_key());
-        write(&mut writer);
-        match writer.finish() {
-            Ok(()) => {
-                self.cache.counters(TAGS).invalidations.one();
-                self.doomed.tag(key::tag(self.cache.root(), &text));
-            }
-            Err(problem) => {
-                // Without its text the tag cannot be named, but everything can.
-                self.unwritable(&problem);
-                self.doomed.everything(self.cache.root());
-            }
-        }
-    }
-
-    /// Every entry whose key matches a pattern.
-    pub fn pattern(&mut self, write: impl FnOnce(&mut PatternWriter<'_>)) {
-        if !self.cache.is_enabled() {
-            return;
-        }
-        let mut writer = PatternWriter::new(self.cache.root(), self.cache.hash_key());
-        write(&mut writer);
-        let (patterns, problem) = writer.finish();
-        if let Some(problem) = problem {
-            self.unwritable(&problem);
-        }
-        self.cache.counters(PATTERNS).invalidations.one();
-        for pattern in patterns {
-            self.advise(&pattern);
-            self.doomed.pattern(Pattern::new(&pattern));
-        }
-    }
-
-    /// Says that a prefix would do, where it would.
-    fn advise(&self, pattern: &str) {
-        let root = key::below(self.cache.root(), "");
-        let own = pattern.strip_prefix(&root).unwrap_or(pattern);
-        let prefix = own.strip_suffix(":*").unwrap_or_default();
-        let is_one = !prefix.is_empty() && !prefix.contains([':', '*', '?', '[', '\\']);
-        // Relaxed: the flag stands for itself.
-        if is_one && !self.site.said.swap(true, Ordering::Relaxed) {
-            let function = format!("{}::{}", self.site.module, self.site.function);
-            log::prefix_would_do(&function, own, prefix);
-        }
-    }
-
-    /// The entry that a call is about.
-    pub fn call<F: Future>(&mut self, call: F) {
-        match intent::entry_of(call) {
-            Ok(entry) if !entry.cache.is_enabled() => {}
-            Ok(entry) => {
-                entry.counters.invalidations.one();
-                let key = entry.key.as_str().to_owned();
-                self.doomed_in(&entry.cache).entry(key);
-            }
-            // Without its key the entry cannot be named, but everything around it can.
-            Err(NoEntry::Unnamed(Unnamed { cache, prefix, .. })) => {
-                cache.counters(&prefix).invalidations.one();
-                let level = key::below(cache.root(), &prefix);
-                self.doomed_in(&cache).level(level);
-            }
-            Err(NoEntry::NotCached) => log::reaches_nothing(self.site.function),
-        }
-    }
-
-    fn doomed_in(&mut self, cache: &Arc<Inner>) -> &mut Doomed {
-        if Arc::ptr_eq(self.cache, cache) {
-            return &mut self.doomed;
-        }
-        self.elsewhere.push((Arc::clone(cache), Doomed::default()));
-        let last = self.elsewhere.last_mut();
-        last.map_or(&mut self.doomed, |(_, doomed)| doomed)
-    }
-
-    fn unwritable(&self, problem: &Unwritable) {
-        let no_key = || log::no_key(self.site.function, problem);
-        self.cache.unwritable(problem, no_key);
+    pub(crate) fn cache_name(&self) -> Option<&'static str> {
+        self.cache
     }
 }
 
@@ -190,26 +75,19 @@ impl Targets<'_> {
 #[derive(Debug)]
 pub struct Invalidation {
     site: &'static InvalidateSite,
-    /// One for each cache; none for one that is disabled.
+    /// One for each cache; none for one that is disabled, or was never installed.
     pending: Vec<Pending>,
 }
 
 impl Invalidation {
     /// Decides what a call invalidates. The keys are written before the body runs, because the body may consume the arguments.
-    pub(crate) fn of<T>(cache: &Arc<Inner>, site: &'static InvalidateSite, name: T) -> Self
+    pub(crate) fn of<T>(cache: Option<&Arc<Inner>>, site: &'static InvalidateSite, name: T) -> Self
     where
         T: FnOnce(&mut Targets<'_>),
     {
-        let mut targets = Targets {
-            cache,
-            site,
-            doomed: Doomed::default(),
-            elsewhere: Vec::new(),
-        };
+        let mut targets = Targets::new(cache, site);
         name(&mut targets);
-        let (here, elsewhere) = (targets.doomed, targets.elsewhere);
-        let all = std::iter::once((Arc::clone(cache), here)).chain(elsewhere);
-        let enabled = all.filter(|(cache, _)| cache.is_enabled());
+        let enabled = targets.named().filter(|(cache, _)| cache.is_enabled());
         let pending = enabled.map(|(cache, doomed)| Pending::new(&cache, doomed));
         Self {
             site,
@@ -235,6 +113,23 @@ impl Invalidation {
             return returned;
         }
         settle_all(&mut pending).await;
+        returned
+    }
+
+    /// The same for a function that is not async: in this process at once, in Redis by a task of its own where there is a
+    /// runtime, and in any case before this process trusts Redis again.
+    pub fn run_plain<R>(self, succeeded: fn(&R) -> bool, body: impl FnOnce() -> R) -> R {
+        let mut pending = self.pending;
+        if self.site.when == When::Before {
+            pending.iter().for_each(Pending::tell_later);
+        }
+        arm_all(&mut pending, self.site.when != When::Ok);
+        let returned = body();
+        arm_all(
+            &mut pending,
+            self.site.when != When::Ok || succeeded(&returned),
+        );
+        // Dropped, it is done.
         returned
     }
 }
@@ -291,6 +186,16 @@ impl Pending {
         self.armed = false;
     }
 
+    /// Forgets it in this process, and has Redis told without waiting for it.
+    fn tell_later(&self) {
+        self.doomed.apply_locally(&self.cache);
+        if let Some(remote) = &self.cache.remote {
+            remote.unlink_matching_later(&self.doomed.patterns);
+            remote.unlink_later(&self.doomed.names());
+        }
+        self.doomed.apply_locally(&self.cache);
+    }
+
     /// Forgets it in this process, before something else is written in its place. Dropped before the [`end`](Self::end) of
     /// that, it is forgotten everywhere.
     pub(crate) fn begin(&mut self) {
@@ -332,12 +237,7 @@ impl Pending {
 impl Drop for Pending {
     fn drop(&mut self) {
         if self.armed {
-            self.doomed.apply_locally(&self.cache);
-            if let Some(remote) = &self.cache.remote {
-                remote.unlink_matching_later(&self.doomed.patterns);
-                remote.unlink_later(&self.doomed.names());
-            }
-            self.doomed.apply_locally(&self.cache);
+            self.tell_later();
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod __fuzz;
 pub mod __private;
 mod acting;
 mod advice;
+mod blocking;
 mod breaker;
 mod cache;
 mod call;

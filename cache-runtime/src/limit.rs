@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::blocking;
 use crate::clock;
 
 tokio::task_local! {
@@ -60,15 +61,14 @@ pub(crate) fn try_enter(limits: Limits<'_>) -> Option<Place> {
 /// Whoever is dropped while waiting loses its turn and holds nothing.
 pub(crate) async fn enter(limits: Limits<'_>, patience: Duration) -> Place {
     let mut place = Place::outside();
-    let waited = clock::within(patience, async {
-        for limit in place.missing(limits) {
-            // A semaphore of ours is never closed.
-            if let Ok(permit) = Arc::clone(&limit.places).acquire_owned().await {
-                place.take(limit, permit);
-            }
-        }
-    });
-    let _ = waited.await;
+    let _ = clock::within(patience, place.fill(limits)).await;
+    place
+}
+
+/// The same, blocking the thread.
+pub(crate) fn enter_blocking(limits: Limits<'_>, patience: Duration) -> Place {
+    let mut place = Place::outside();
+    let _ = blocking::within(patience, place.fill(limits));
     place
 }
 
@@ -87,6 +87,15 @@ impl Place {
         limits.filter(move |limit| !held.contains(&limit.number()))
     }
 
+    async fn fill(&mut self, limits: Limits<'_>) {
+        for limit in self.missing(limits) {
+            // A semaphore of ours is never closed.
+            if let Ok(permit) = Arc::clone(&limit.places).acquire_owned().await {
+                self.take(limit, permit);
+            }
+        }
+    }
+
     fn take(&mut self, limit: &Limit, permit: OwnedSemaphorePermit) {
         self.permits.push(permit);
         let held = self.held.iter().copied();
@@ -98,6 +107,14 @@ impl Place {
         match self.permits.is_empty() {
             true => body.await,
             false => HELD.scope(Arc::clone(&self.held), body).await,
+        }
+    }
+
+    /// The same for one that is not async.
+    pub(crate) fn run_plain<R>(self, body: impl FnOnce() -> R) -> R {
+        match self.permits.is_empty() {
+            true => body(),
+            false => HELD.sync_scope(Arc::clone(&self.held), body),
         }
     }
 }

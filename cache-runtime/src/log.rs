@@ -146,6 +146,13 @@ pub(crate) fn no_hash_key() {
     );
 }
 
+pub(crate) fn no_cache(name: &str) {
+    warn!(
+        name,
+        "no cache of this name is installed, its functions run uncached; build one with `name`, and `install` it before their first call"
+    );
+}
+
 pub(crate) fn rejected(key: &str, reason: &dyn std::fmt::Display) {
     debug!(key, %reason, "entry not usable, taken for a miss");
 }

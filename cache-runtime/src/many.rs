@@ -212,7 +212,7 @@ pub(crate) async fn put_on_terms(
         let Some(life) = cache.local_ttl(key, ttl, terms) else {
             continue;
         };
-        cache.flights.detach(key.as_str());
+        cache.detach(key.as_str());
         let query = Query {
             cache,
             key,

@@ -8,6 +8,8 @@ pub(crate) const UNTOLD_TTL: Duration = Duration::from_secs(1);
 /// The settings of one annotated function. An expansion sets what the user wrote and takes the rest from [`Policy::DEFAULT`].
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
+    /// The name of the cache. None: the default one.
+    pub(crate) cache: Option<&'static str>,
     /// First part of the key, and what `#[cache_invalidate(prefix = ..)]` names. None: module path and function name.
     pub(crate) prefix: Option<&'static str>,
     /// How long an entry lives. None: the cache's default.
@@ -52,6 +54,8 @@ pub(crate) struct Terms {
     pub(crate) load_timeout: Option<Duration>,
     /// A number for the templates of the tags, 0 without any: what the process keeps under other ones, or none, is no answer.
     pub(crate) tagging: u64,
+    /// Whether the function is not async, and so cannot ask Redis.
+    pub(crate) plain: bool,
 }
 
 /// How long after its ttl a value may still be returned (RFC 5861); zero is not at all.
@@ -133,6 +137,7 @@ impl NearTerms {
 impl Policy {
     /// What holds where the attribute says nothing.
     pub const DEFAULT: Self = Self {
+        cache: None,
         prefix: None,
         ttl: None,
         ttl_from: None,
@@ -147,8 +152,16 @@ impl Policy {
             codec: None,
             load_timeout: None,
             tagging: 0,
+            plain: false,
         },
     };
+
+    /// Names the cache.
+    #[must_use]
+    pub const fn cache(mut self, name: &'static str) -> Self {
+        self.cache = Some(name);
+        self
+    }
 
     /// Sets the prefix.
     #[must_use]
@@ -211,6 +224,13 @@ impl Policy {
         }
         // 0 is for no tags.
         self.terms.tagging = hash | 1;
+        self
+    }
+
+    /// The function is not async.
+    #[must_use]
+    pub const fn plain(mut self) -> Self {
+        self.terms.plain = true;
         self
     }
 

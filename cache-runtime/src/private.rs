@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::advice;
+use crate::cache::Cache;
 use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
 use crate::entry as entries;
@@ -98,9 +99,13 @@ where
     O::Value: Value,
     K: FnOnce(&mut KeyWriter<'_>),
 {
-    let Here { mut text, intent } = Here::take();
-    let (cache, bypasses_all) = global::current();
+    let Here { mut text, intent } = Here::take(!site.policy().terms.plain);
+    let (cache, bypasses_all) = global::current(site.policy().cache);
     let bypass = bypass || bypasses_all;
+    let Some(cache) = cache else {
+        let none = site.policy().cache.unwrap_or_default();
+        return uncached(text, intent.as_ref(), Reached::NoCache(none));
+    };
     let cache = cache.inner();
     // An entry has a name also where it is not used.
     let purpose = intent.as_deref().map(|intent| intent.purpose);
@@ -118,12 +123,7 @@ where
     let found = match &written {
         // While Redis is away a call goes on, because one of them has to find it again.
         Ok((_, origin)) if asks_near(purpose) && terms.near.allow() && cache.is_settled() => {
-            let asker = Asker {
-                origin: *origin,
-                tagging: terms.tagging,
-                early: terms.early,
-            };
-            entries::near(cache, &text, asker, kind)
+            entries::near(cache, &text, Asker::new(*origin, &terms), kind)
         }
         Ok(_) | Err(_) => None,
     };
@@ -171,7 +171,8 @@ pub fn invalidate<T>(site: &'static InvalidateSite, name: T) -> Invalidation
 where
     T: FnOnce(&mut Targets<'_>),
 {
-    Invalidation::of(global::cache().inner(), site, name)
+    let (cache, _) = global::current(site.cache_name());
+    Invalidation::of(cache.as_ref().map(Cache::inner), site, name)
 }
 
 /// Whether what the process has is an answer.
@@ -282,6 +283,15 @@ impl<O: Outcome> Call<O> {
             Some((call, hands)) => call.run::<O, F>(hands, body).await,
             None => alone(body).await,
         }
+    }
+
+    /// The same for a function that is not async: it blocks its thread where it waits.
+    pub fn run_plain(self, body: impl FnOnce() -> O::Returned) -> O::Returned {
+        // Whoever acts on the call around this one does not mean what the body waits for.
+        intent::aside(|| match self.call {
+            Some((call, hands)) => call.run_plain::<O>(hands, body),
+            None => body(),
+        })
     }
 
     /// The same, or an expired value where the body fails. What it returns is held meanwhile, so the future is `Send` only

@@ -88,7 +88,8 @@ where
             let reached = entry.terms.tagging == 0 || entry.key.tags().next().is_some();
             put.entry = reached.then_some(entry);
         }
-        Ok(_) => {}
+        // Where nothing can be kept, nothing is to be forgotten.
+        Ok(_) | Err(NoEntry::NoCache(_)) => {}
         // Without its key the entry cannot be named, but everything around it can.
         Err(NoEntry::Unnamed(Unnamed { cache, prefix, .. })) => {
             let mut doomed = Doomed::default();

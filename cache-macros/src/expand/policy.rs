@@ -2,7 +2,7 @@
 
 use super::{at, closure};
 use crate::args::{Given, Slot};
-use crate::model::Policy;
+use crate::model::{Policy, Run};
 use crate::options::{Coalesce, Ttl};
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
@@ -11,6 +11,7 @@ use std::time::Duration;
 /// `.prefix("user").ttl_ms(60000)`: what the user wrote, and nothing where the default holds.
 pub(super) fn links(policy: &Policy) -> TokenStream {
     let ms = |duration: Duration| Literal::u128_unsuffixed(duration.as_millis());
+    let cache = policy.cache.iter().map(|cache| quote!(.cache(#cache)));
     let prefix = policy.prefix.iter().map(|prefix| quote!(.prefix(#prefix)));
     let (variable, ttl) = match policy.ttl.as_ref().map(|ttl| &ttl.value) {
         Some(Ttl::Constant(ttl)) => (None, Some(*ttl)),
@@ -40,8 +41,9 @@ pub(super) fn links(policy: &Policy) -> TokenStream {
     let timeout = timeout.map(|timeout| quote!(.load_timeout_ms(#timeout)));
     let max_loads = policy.max_loads.map(Literal::usize_unsuffixed);
     let max_loads = max_loads.map(|loads| quote!(.max_loads(#loads)));
+    let plain = (policy.run == Run::Plain).then(|| quote!(.plain()));
     quote!(
-        #(#prefix)* #variable #ttl #version #codec #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads
+        #(#cache)* #(#prefix)* #variable #ttl #version #codec #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads #plain
     )
 }
 

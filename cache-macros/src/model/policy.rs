@@ -1,5 +1,6 @@
 //! How the results of a function are kept, and by whom its body is run.
 
+use super::plain;
 use crate::args::{CachedArgs, Given, Slot};
 use crate::errors::Errors;
 use crate::function::Function;
@@ -9,6 +10,7 @@ use syn::{Error, Expr, Result};
 
 /// How its results are kept, as far as the user said.
 pub(crate) struct Policy {
+    pub(crate) cache: Option<String>,
     pub(crate) prefix: Option<String>,
     pub(crate) ttl: Slot<Ttl>,
     pub(crate) version: Option<u32>,
@@ -36,14 +38,20 @@ pub(crate) enum Run {
     OrStale,
     /// Where nobody waits for it, by a task of its own.
     Owned,
+    /// By the caller, whose thread is blocked where it waits: the function is not `async`.
+    Plain,
 }
 
 impl Policy {
     /// Takes the options that say how results are kept, and checks them.
     pub(super) fn new(args: &mut CachedArgs, function: &Function, errors: &mut Errors) -> Self {
         errors.keep(has_effect(args));
-        let run = errors.keep(run(args, function));
+        let run = errors.keep(match function.is_async() {
+            true => run(args, function),
+            false => plain::run(args),
+        });
         Self {
+            cache: args.cache.take().map(|cache| cache.value.0),
             prefix: args.prefix.take().map(|prefix| prefix.value.0),
             ttl: args.ttl.take(),
             version: args.version.take().map(|version| version.value),

@@ -66,14 +66,14 @@ fn an_unknown_option_names_the_nearest_or_all() {
         "timeout = 60",
         LOAD,
         &[
-            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `bypass`, `codec`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
+            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `bypass`, `codec`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background`, `cache` and `crate`",
         ],
     );
     check_invalidate(
         "prefix = \"a\", ttl = 5",
         LOAD,
         &[
-            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `entry`, `pattern`, `when` and `crate`",
+            "`ttl` is not an option of `#[cache_invalidate]`; its options are `prefix`, `key`, `sensitive`, `tags`, `entry`, `pattern`, `when`, `cache` and `crate`",
         ],
     );
 }
@@ -176,7 +176,7 @@ fn an_option_has_its_form() {
         "60",
         LOAD,
         &[
-            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `bypass`, `codec`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background` and `crate`",
+            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `bypass`, `codec`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background`, `cache` and `crate`",
         ],
     );
 }
@@ -190,7 +190,6 @@ fn all_mistakes_are_reported_at_once() {
             "`ttl = 0` would cache nothing; remove the attribute or give a positive duration",
             "`prefx` is not an option of `#[cached]`; did you mean `prefix`?",
             "an empty `key` is one entry for everything; name an argument in it, such as `{id}`",
-            "a cached function must be `async`; add `async`, or use `cache.get_or_set(..)` inside it",
             "a cached value must have a type with a name; write it in place of `impl ..`",
             "`dbb` is not an argument of this function; did you mean `db`?",
         ],
@@ -656,30 +655,28 @@ fn only_an_async_fn_is_cached() {
     check(
         "ttl = 0",
         "struct User { id: u64 }",
-        &["`#[cached]` goes on an `async fn`; move it to one"],
+        &["`#[cached]` goes on an `fn`; move it to one"],
     );
     check(
         "",
         "const N: u8 = 1;",
-        &["`#[cached]` goes on an `async fn`; move it to one"],
+        &["`#[cached]` goes on an `fn`; move it to one"],
     );
     check_invalidate(
         "",
         "mod users {}",
-        &["`#[cache_invalidate]` goes on an `async fn`; move it to one"],
+        &["`#[cache_invalidate]` goes on an `fn`; move it to one"],
     );
     check(
         "",
-        "fn f() -> u8 { 1 }",
-        &[
-            "a cached function must be `async`; add `async`, or use `cache.get_or_set(..)` inside it",
-        ],
+        "const fn f() -> u8 { 1 }",
+        &["a cached function cannot be `const`; remove that, or the attribute"],
     );
     check_invalidate(
         "prefix = \"a\"",
-        "fn f() {}",
+        "fn f() -> Pin<Box<dyn Future<Output = ()>>> { later() }",
         &[
-            "an invalidating function must be `async`; add `async`, or use `cache.invalidate_prefix(..)` inside it",
+            "an invalidating function must be `async` where it returns a future; write `async fn`, and what it awaits as the return type",
         ],
     );
     check(
@@ -851,6 +848,22 @@ fn an_invalidation_has_one_of_three_times() {
         "prefix = \"a\", when = Ok",
         LOAD,
         &["`when` takes a string literal; write `when = \"ok\"`"],
+    );
+}
+
+#[test]
+fn options_that_need_to_wait_or_redis_are_no_options_of_a_plain_function() {
+    check(
+        "coalesce = \"fleet\", near = false, codec = \"json\", stale_if_error = \"1m\", load_timeout = \"1s\", background = false",
+        "fn f() -> u8 { 1 }",
+        &[
+            "`coalesce = \"fleet\"` asks Redis, which a function that is not `async` cannot; make the function `async`, or remove `coalesce`",
+            "what a function returns that is not `async` is kept in the process or not at all; make the function `async`, or remove `near`",
+            "`codec` encodes for Redis, which a function that is not `async` cannot ask; make the function `async`, or remove `codec`",
+            "`stale_if_error` is for functions that are `async`; make the function `async`, or remove `stale_if_error`",
+            "`load_timeout` is for functions that are `async`; make the function `async`, or remove `load_timeout`",
+            "`background` is for functions that are `async`; make the function `async`, or remove `background`",
+        ],
     );
 }
 

@@ -2,9 +2,6 @@
     "`tll` is not an option of `#[cached]`; did you mean `ttl`?"
 }
 ::core::compile_error! {
-    "a cached function must be `async`; add `async`, or use `cache.get_or_set(..)` inside it"
-}
-::core::compile_error! {
     "`dbb` is not an argument of this function; did you mean `db`?"
 }
 pub fn load(db: &Db, id: u64) -> u64 {

@@ -17,11 +17,11 @@ use crate::store::Filled;
 use crate::value::Shared;
 
 /// A value that was loaded.
-struct Loaded<'a> {
-    value: &'a Shared,
-    ttl: Duration,
+pub(super) struct Loaded<'a> {
+    pub(super) value: &'a Shared,
+    pub(super) ttl: Duration,
     /// How long its load took.
-    took: Duration,
+    pub(super) took: Duration,
 }
 
 impl Call {
@@ -57,7 +57,7 @@ impl Call {
     }
 
     /// Says what is certain of the function now.
-    fn advise(&self, loaded: &Loaded<'_>) {
+    pub(super) fn advise(&self, loaded: &Loaded<'_>) {
         let Some(site) = self.site else {
             return;
         };
@@ -71,7 +71,7 @@ impl Call {
         }
     }
 
-    fn advise_on_size(&self, bytes: usize) {
+    pub(super) fn advise_on_size(&self, bytes: usize) {
         if let Some(site) = self.site {
             advice::of_size(&self.cache, site, bytes);
         }
@@ -159,7 +159,7 @@ impl Call {
         kept
     }
 
-    fn refused(&self) {
+    pub(super) fn refused(&self) {
         self.counters.refused_fills.one();
         log::fill_refused(self.key.as_str());
     }

@@ -53,7 +53,10 @@ impl CacheBuilder {
         Self::default()
     }
 
-    /// A name, which `Debug` shows; caches are not looked up by it.
+    /// The name of a further cache, for [`Cache::named`](crate::Cache::named) and functions with `cache = ".."` once it is
+    /// [installed](crate::install). Default: none, it is the default cache.
+    ///
+    /// It is no part of keys: two caches on one Redis share their entries unless they differ in `key_prefix`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.config.name = Some(name.into());
         self

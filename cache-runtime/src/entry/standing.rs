@@ -119,5 +119,6 @@ pub(crate) fn anybody(key: &Key) -> Asker {
         origin: key.origin(),
         tagging: 0,
         early: 0.0,
+        plain: false,
     }
 }

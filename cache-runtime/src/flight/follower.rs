@@ -29,6 +29,11 @@ impl Follower {
         }
     }
 
+    /// What tells flights apart while they last.
+    pub(crate) fn flight(&self) -> usize {
+        Arc::as_ptr(&self.flight).addr()
+    }
+
     /// Waits for the end of the flight, or for its seat to become free.
     pub(crate) async fn landing(self) -> Landing {
         self.flight.watch(|| self.look()).await

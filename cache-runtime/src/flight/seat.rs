@@ -42,6 +42,11 @@ impl Seat {
         }
     }
 
+    /// What tells flights apart while they last.
+    pub(crate) fn flight(&self) -> usize {
+        Arc::as_ptr(&self.flight).addr()
+    }
+
     /// From here on only callers join who saw what the leader saw. To be called before the load begins, or a value is looked for.
     pub(crate) fn depart(&self, seen: Seen) {
         let at = self.flights.ticket();

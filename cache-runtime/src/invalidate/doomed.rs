@@ -59,11 +59,11 @@ impl Doomed {
         }
         for entry in &self.entries {
             // The flight first: once it is detached, it can no longer fill behind the removal.
-            cache.flights.detach(entry);
+            cache.detach(entry);
             cache.near.remove(entry);
         }
         for pattern in &self.patterns {
-            cache.flights.detach_matching(pattern);
+            cache.detach_matching(pattern);
             cache.near.clear(pattern);
         }
     }

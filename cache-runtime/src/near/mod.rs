@@ -24,6 +24,7 @@ use std::time::Duration;
 use crate::clock::{self, Instant};
 use crate::key::Key;
 use crate::key::pattern::Pattern;
+use crate::policy::Terms;
 use crate::value::{Identity, Shared};
 use coherence::{Mark, Marks, Teller, Wakes};
 pub(crate) use epoch::{Epoch, Epochs, Places};
@@ -64,6 +65,19 @@ pub(crate) struct Asker {
     pub(crate) tagging: u64,
     /// See `Terms::early`.
     pub(crate) early: f64,
+    /// See `Terms::plain`.
+    pub(crate) plain: bool,
+}
+
+impl Asker {
+    pub(crate) fn new(origin: u64, terms: &Terms) -> Self {
+        Self {
+            origin,
+            tagging: terms.tagging,
+            early: terms.early,
+            plain: terms.plain,
+        }
+    }
 }
 
 /// Where a value in the tier comes from, and thereby how long it may be believed.
@@ -75,6 +89,8 @@ pub(crate) enum Source {
     Told(Arc<Teller>),
     /// Read from a Redis that does not tell: it is kept for a short time only.
     Untold,
+    /// Loaded by a function that cannot ask Redis, where there is one: it answers nobody but such functions.
+    Plain,
 }
 
 /// The state of the tier before a read, as far as it concerns one key.
@@ -140,6 +156,7 @@ impl Near {
             Source::Process => entry.epoch.is_same_here(epoch),
             Source::Told(teller) => entry.epoch == epoch && teller.vouches(now),
             Source::Untold => entry.epoch == epoch,
+            Source::Plain => asker.plain && entry.epoch == epoch,
         };
         // Without the tags of the asker, whoever invalidates by one of them would not reach it.
         let reached = asker.tagging == 0 || asker.tagging == entry.tagging;

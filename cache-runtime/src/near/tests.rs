@@ -11,6 +11,7 @@ const ASKER: Asker = Asker {
     origin: 1,
     tagging: 0,
     early: 0.0,
+    plain: false,
 };
 
 fn key() -> Key {
