@@ -183,11 +183,11 @@ impl<'a> Probe<'a> {
 
     async fn through_redis(&self, remote: &Arc<Remote>, steps: &mut Steps) {
         let connect = async { remote.ping().await.map_err(|trouble| trouble.to_string()) };
-        steps.step("connect", connect).await;
-        steps.step("write", self.write(remote)).await;
-        let read = steps.step("read", self.read(remote)).await;
+        steps.step("connect", Box::pin(connect)).await;
+        steps.step("write", Box::pin(self.write(remote))).await;
+        let read = steps.step("read", Box::pin(self.read(remote))).await;
         steps
-            .step("compare", std::future::ready(self.compare(read)))
+            .step("compare", std::future::ready(self.compare(read.as_ref())))
             .await;
         let delete = async {
             match remote.remove(&[self.key.as_str()]).await {
@@ -196,7 +196,7 @@ impl<'a> Probe<'a> {
                 Err(trouble) => Err(trouble.to_string()),
             }
         };
-        steps.step("delete", delete).await;
+        steps.step("delete", Box::pin(delete)).await;
     }
 
     async fn write(&self, remote: &Arc<Remote>) -> Result<(), String> {
@@ -238,8 +238,8 @@ impl<'a> Probe<'a> {
         }
     }
 
-    fn compare(&self, read: Option<Shared>) -> Result<(), String> {
-        let text = read.as_ref().and_then(|read| read.downcast_ref::<String>());
+    fn compare(&self, read: Option<&Shared>) -> Result<(), String> {
+        let text = read.and_then(|read| read.downcast_ref::<String>());
         match text == Some(&self.text) {
             true => Ok(()),
             false => Err("what was read is not what was written".to_owned()),
@@ -272,7 +272,7 @@ impl<'a> Probe<'a> {
         };
         let read = steps.step("read", read).await;
         steps
-            .step("compare", std::future::ready(self.compare(read)))
+            .step("compare", std::future::ready(self.compare(read.as_ref())))
             .await;
         let delete = async {
             match near.remove(self.key.as_str()) {

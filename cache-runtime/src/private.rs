@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::advice;
 use crate::cache::Cache;
 use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
@@ -146,9 +145,6 @@ where
         }
     };
     proceed(text, intent.as_ref());
-    if !O::CAN_FAIL {
-        advice::of_what_never_fails(cache, site);
-    }
     let call = CachedCall {
         site: Some(site),
         key,

@@ -10,6 +10,7 @@ use tokio::task::JoinError;
 use tracing::Instrument as _;
 
 use super::{Call, Load, Turn};
+use crate::advice;
 use crate::clock;
 use crate::limit::{self, Place};
 use crate::outcome::Outcome;
@@ -174,6 +175,9 @@ impl Call {
         B: Future<Output = O::Returned>,
     {
         self.counters.loads.one();
+        if let (Some(site), false) = (self.site, O::CAN_FAIL) {
+            advice::of_what_never_fails(&self.cache, site);
+        }
         let began = clock::now();
         // What was returned must not live across the fill: an error that is not `Send` would make the future so.
         let loaded = match O::split(place.run(body).await) {

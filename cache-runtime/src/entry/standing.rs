@@ -12,7 +12,7 @@ use crate::near::Asker;
 use crate::remote::{self, Remote};
 use crate::store::{Read, Trouble};
 use crate::value::codec::Codec;
-use crate::value::envelope::{self, Envelope, Header};
+use crate::value::envelope::{self, Envelope};
 
 /// What Redis has under a key.
 pub(crate) struct Standing {
@@ -86,13 +86,12 @@ impl Standing {
         let keys = cache.config.encryption.as_ref();
         let payload = envelope.open(self.key.as_str(), keys).ok()?;
         let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
-        let header = Header {
-            stamp: remote::new_token(),
-            expires_at_ms: now_ms.saturating_add(clock::millis(left)),
-            ..envelope.header.clone()
-        };
+        let tags = envelope.tags();
+        let mut header = envelope.header;
+        header.stamp = remote::new_token();
+        header.expires_at_ms = now_ms.saturating_add(clock::millis(left));
         let mut bytes = Vec::new();
-        let written = envelope::write(&header, envelope.tags(), &mut bytes, |out| {
+        let written = envelope::write(&header, tags, &mut bytes, |out| {
             let start = out.len();
             out.extend_from_slice(&payload);
             let seal = |keys| envelope::seal(keys, self.key.as_str(), &header, out, start);

@@ -31,10 +31,6 @@ pub(crate) use epoch::{Epoch, Epochs, Places};
 use tier::Tier;
 
 /// One value in the tier.
-#[cfg_attr(
-    not(feature = "fallback"),
-    expect(dead_code, reason = "without the tier nothing asks for them")
-)]
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) value: Shared,
@@ -173,8 +169,8 @@ impl Near {
 
     /// Keeps a value that was loaded in this process. Whether it is still wanted is the caller's to know.
     pub(crate) fn insert(&self, key: Arc<str>, entry: Entry) {
-        let insert = || self.tier.insert(Arc::clone(&key), entry);
-        self.marks.heard(&key, insert);
+        let entered = Arc::clone(&key);
+        self.marks.heard(&entered, || self.tier.insert(key, entry));
         self.tier.settle();
     }
 

@@ -256,7 +256,7 @@ fn what_stands_for_a_pattern_covers_whatever_matches() {
     for round in 0..2_000 {
         let root = ["", "app", "team:app", "a*p"][round % 4];
         let owed = Owed::new(root);
-        let mut text = key::below(&crate::key::pattern::escape(root), &dice.name());
+        let mut text = key::below(&key::pattern::escape(root), &dice.name());
         let at = text.len() - dice.below(text.len() - root.len() - 1) - 1;
         text.replace_range(at.., ["*", "?*", "[^x]*", r"\p*", "*:s?*"][dice.below(5)]);
         let pattern = pattern(&text);
