@@ -173,7 +173,7 @@ pub(crate) async fn put_on_terms(
 ) -> Result<(), Error> {
     let views: Vec<_> = values.iter().map(|(key, _)| cache.near.view(key)).collect();
     if let Some(remote) = &cache.remote {
-        let packed = pack(cache, values, kind, (ttl, terms.codec))?;
+        let packed = pack(cache, values, kind, (ttl, terms))?;
         let puts: Vec<Put<'_>> = packed
             .iter()
             .zip(values)
@@ -231,14 +231,14 @@ fn pack(
     cache: &Arc<Inner>,
     values: &[(Key, Shared)],
     kind: Kind,
-    (ttl, codec): (Duration, Option<&'static str>),
+    (ttl, terms): (Duration, Terms),
 ) -> Result<Vec<Vec<u8>>, Error> {
     let pack = |(key, value): &(Key, Shared)| {
         let room: Generations = key.groups().map(|_| 0).collect();
         let parcel = Parcel {
             key,
             kind,
-            codec,
+            terms,
             value,
             ttl,
             took: Duration::ZERO,

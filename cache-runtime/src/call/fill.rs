@@ -80,7 +80,7 @@ impl Call {
         let parcel = Parcel {
             key: &self.key,
             kind: self.kind,
-            codec: self.terms.codec,
+            terms: self.terms,
             value: loaded.value,
             ttl: loaded.ttl,
             took: loaded.took,
