@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use cache_runtime::{Cache, CacheBuilder, Codec, cached, with_cache};
 use serde::{Deserialize, Serialize};
+use support::envelope::{at, entry, holding, payload, replace, with_checksum};
 use support::{Log, RedisServer};
 use tracing::Level;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 const KEY: [u8; 32] = *b"a key of 32 bytes for the fleet.";
 
@@ -78,13 +78,9 @@ async fn compressing(server: &RedisServer) -> Cache {
     on(server).compression(true).open().await.unwrap()
 }
 
-fn entry(server: &RedisServer, key: &str) -> Vec<u8> {
-    server.command(&["GET", key]).bytes().to_vec()
-}
-
 /// Whether an entry says of itself that it is compressed.
 fn is_compressed(entry: &[u8]) -> bool {
-    entry[6] & 2 != 0
+    entry[at::FLAGS] & 2 != 0
 }
 
 /// Stores a value in each way there is; answers the keys.
@@ -236,7 +232,7 @@ async fn a_value_is_compressed_before_it_is_encrypted() {
     cache.set("key", &article(1), None).await.unwrap();
 
     let stored = entry(&server, "key");
-    assert_eq!(stored[6], 3, "both");
+    assert_eq!(stored[at::FLAGS], 3, "both");
     assert!(
         stored.len() < LONG / 10,
         "what is encrypted cannot be compressed"
@@ -248,37 +244,19 @@ async fn a_value_is_compressed_before_it_is_encrypted() {
     // Which of the two it is, is bound in as well.
     for flags in [0, 1, 2] {
         let mut altered = stored.clone();
-        altered[6] = flags;
+        altered[at::FLAGS] = flags;
         check_miss(&server, &cache, &with_checksum(altered)).await;
     }
 }
 
-/// Where the payload of an entry begins that was set by hand under one name, with one level: the root.
-const PAYLOAD: usize = 64 + 8;
-
-/// The same with a checksum that is right: anybody can compute it.
-fn with_checksum(mut entry: Vec<u8>) -> Vec<u8> {
-    let end = entry.len() - 8;
-    entry.truncate(end);
-    let checksum = xxh3_64_with_seed(&entry[PAYLOAD..], xxh3_64(&entry[..64]));
-    entry.extend_from_slice(&checksum.to_le_bytes());
-    entry
-}
-
 /// Puts these bytes under `key`, and reads them.
 async fn check_miss(server: &RedisServer, cache: &Cache, entry: &[u8]) {
-    let set: [&[u8]; 3] = [b"SET", b"key", entry];
-    server.command(&set);
+    replace(server, "key", entry);
     let errors = cache.stats().errors;
 
     assert_eq!(cache.get::<Article>("key").await.unwrap(), None);
     assert!(!cache.exists("key").await.unwrap());
     assert_eq!(cache.stats().errors, errors + 1);
-}
-
-/// The entry with another payload.
-fn holding(entry: &[u8], payload: &[u8]) -> Vec<u8> {
-    with_checksum([&entry[..PAYLOAD], payload, &[0; 8]].concat())
 }
 
 #[tokio::test]
@@ -288,9 +266,8 @@ async fn whatever_else_is_found_there_is_a_miss_and_costs_no_more_than_it_may() 
     let cache = compressing(&server).await;
     cache.set("key", &article(1), None).await.unwrap();
     let entry = entry(&server, "key");
-    let payload = &entry[PAYLOAD..entry.len() - 8];
-    let set: [&[u8]; 3] = [b"SET", b"key", &holding(&entry, payload)];
-    server.command(&set);
+    let payload = &entry[payload(&entry)..entry.len() - 8];
+    replace(&server, "key", &holding(&entry, payload));
     let read = cache.get::<Article>("key").await.unwrap();
     assert_eq!(
         read,

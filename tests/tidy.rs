@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
         "policy",
         "random",
         "secret",
+        "traced",
     ],
     &["key", "stats", "value"],
     &["config", "outcome", "site"],
@@ -38,7 +39,7 @@ const LAYERS: &[&[&str]] = &[
         "invalidate",
         "many",
     ],
-    &["acting", "global", "put"],
+    &["acting", "global", "put", "warm"],
     &["fuzz", "private"],
 ];
 

@@ -112,6 +112,7 @@ impl Cache {
             kind: Kind::of::<T>(),
             terms: self.inner.terms_by_hand(),
             counters: &counters,
+            trace: None,
         };
         match query.look_up().await {
             Found::Value(value) => Ok(value::take(&value)),

@@ -13,6 +13,7 @@ mod fill;
 mod load;
 mod plain;
 mod rules;
+mod trace;
 mod ttl;
 
 use std::future::Future;
@@ -36,6 +37,7 @@ use crate::remote::{self, Leave, Remote};
 use crate::seen::Seen;
 use crate::stats::Counters;
 use crate::store::Trouble;
+use crate::traced::Trace;
 use crate::value::{Kind, Shared};
 pub(crate) use rules::Ruling;
 pub use rules::{Negative, Rules};
@@ -172,6 +174,7 @@ impl Call {
         match landing {
             Some(Landing::Landed(value)) => {
                 self.counters.coalesced.one();
+                self.note(Trace::loaded().of_another_call());
                 Followed::Value(value)
             }
             Some(Landing::TakenOver(seat)) => Followed::Lead(seat),
@@ -212,6 +215,7 @@ impl Call {
             kind: self.kind,
             terms: self.terms,
             counters: &self.counters,
+            trace: self.tracing(),
         }
     }
 
@@ -282,6 +286,7 @@ impl Call {
             // Departed before this look: whoever comes later may only share what it finds if he saw what we saw.
             (aged, seen) = match self.look_again(before).await {
                 Found::Value(value) => {
+                    self.note_wait();
                     seat.land(Arc::clone(&value));
                     return Some(Turn::Found(value));
                 }
@@ -308,6 +313,7 @@ impl Call {
     }
 
     fn count(&self, age: Age) {
+        self.note_age(age);
         match age {
             Age::Early => self.counters.store_hits.one(),
             Age::Expired(_) => self.counters.stale_served.one(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Cache;
-use crate::entry::{Found, Parcel, Query};
+use crate::entry::{Found, Parcel, Query, Times};
 use crate::error::{Error, ErrorKind};
 use crate::inner::{Inner, error};
 use crate::invalidate::Pending;
@@ -115,6 +115,7 @@ async fn get(
         kind,
         terms: cache.terms_by_hand(),
         counters,
+        trace: None,
     };
     let queries: Vec<Query<'_>> = asked
         .iter()
@@ -219,8 +220,10 @@ pub(crate) async fn put_on_terms(
             kind,
             terms,
             counters: &counters,
+            trace: None,
         };
-        let entry = query.near_entry(value, key.origin(), view, (life, Duration::ZERO));
+        let times = Times::of_a_new_value(life, Duration::ZERO);
+        let entry = query.near_entry(value, key.origin(), view, times);
         cache.near.insert(key.shared(), entry);
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Boxed, Call, Ttl};
 use crate::clock::{self, Instant};
-use crate::entry::{self, Parcel};
+use crate::entry::{self, Parcel, Times};
 use crate::flight::{Cabin, Seat};
 use crate::lease::{Lease, Permit};
 use crate::log;
@@ -114,7 +114,8 @@ impl Call {
             _ => false,
         };
         if same {
-            let entry = (self.key.origin(), loaded.ttl, loaded.took);
+            let times = Times::of_a_new_value(loaded.ttl, loaded.took);
+            let entry = (self.key.origin(), times);
             self.query().keep(loaded.value, entry, seen.near, teller);
         }
     }
@@ -125,7 +126,8 @@ impl Call {
             return false;
         };
         let (query, origin) = (self.query(), self.key.origin());
-        let entry = query.near_entry(loaded.value, origin, seen.near, (life, loaded.took));
+        let times = Times::of_a_new_value(life, loaded.took);
+        let entry = query.near_entry(loaded.value, origin, seen.near, times);
         let near = &self.cache.near;
         let kept = seat.while_current(|| near.insert(self.key.shared(), entry));
         if !kept {
