@@ -91,14 +91,13 @@ async fn store(cache: &Cache, value: impl Fn(u64) -> Article) -> [&'static str; 
     cache.set_many(&several, None).await.unwrap();
     let load = || async { Ok::<_, String>(value(5)) };
     cache.get_or_set("loaded:5", None, load).await.unwrap();
-    let keys = [
+    [
         "as_the_cache:as_the_cache:1",
         "by:hand:2",
         "several:3",
         "several:4",
         "loaded:5",
-    ];
-    keys
+    ]
 }
 
 #[tokio::test]

@@ -217,6 +217,14 @@ async fn while_redis_is_away_it_comes_from_the_process() {
             told(&traced(plain(bodies, 1)).await),
             (1, Source::Near, false)
         );
+
+        // What is in the process does not keep it from finding Redis again.
+        server.restart();
+        let back = async || {
+            traced(plain(bodies, 1)).await;
+            cache.mode() == Mode::Redis
+        };
+        wait_until_async(back, "redis is found again").await;
     })
     .await;
 }
@@ -256,7 +264,7 @@ async fn an_error_is_of_a_load_also_where_something_too_old_was_found_after_it()
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expired_value_that_is_returned_while_it_is_loaded_is_stale_whenever_the_load_ends() {
+async fn an_expired_value_that_is_returned_while_it_is_loaded_is_stale() {
     let bodies = Arc::new(Bodies::default());
     with_cache(in_process().await, async {
         behind(Arc::clone(&bodies), 1).await;

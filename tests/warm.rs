@@ -360,7 +360,7 @@ async fn dropped_half_way_it_leaves_what_was_loaded_and_nothing_else() {
                 .concurrency(5)
                 .on_progress(|warmed| done = warmed.done());
             let full = async {
-                wait_until_async(async || bodies.count() == 8, "all places are taken again").await
+                wait_until_async(async || bodies.count() == 8, "all places are taken again").await;
             };
             tokio::select! {
                 _ = warming => panic!("it cannot end"),

@@ -286,7 +286,6 @@ impl Call {
             // Departed before this look: whoever comes later may only share what it finds if he saw what we saw.
             (aged, seen) = match self.look_again(before).await {
                 Found::Value(value) => {
-                    self.note_wait();
                     seat.land(Arc::clone(&value));
                     return Some(Turn::Found(value));
                 }

@@ -82,7 +82,7 @@ impl Call {
 
     /// The same after somebody else has been waited for, whose value is new.
     pub(super) async fn look_again(&self, before: Option<Vec<u8>>) -> Found {
-        match self.query().fetch().await {
+        let found = match self.query().fetch().await {
             Found::Aged(aged, seen) if self.refreshes() => {
                 match aged.age == Age::Early && self.stamp(&seen) != before {
                     true => Found::Value(aged.value),
@@ -91,7 +91,11 @@ impl Call {
             }
             found if self.warms() => self.unexpired(found),
             found => found,
+        };
+        if let Found::Value(_) = found {
+            self.note_wait();
         }
+        found
     }
 
     /// The lease that may be taken from its holder. Whoever loads whatever is cached takes anybody's, unless they are to

@@ -168,6 +168,27 @@ fn each_reason_to_reject_is_told_apart() {
 }
 
 #[test]
+fn a_compressed_entry_opens_where_that_is_built_in_and_else_the_feature_is_named() {
+    let compressed = Header {
+        compressed: true,
+        ..header(vec![1], 1)
+    };
+    // Five bytes that stand in the block as they are.
+    let bytes = written(&compressed, b"\x05\0\0\0\x50hello");
+
+    let opened = read(&bytes).unwrap().open("user:7", None);
+
+    match cfg!(feature = "compression") {
+        true => assert_eq!(opened.as_deref(), Ok(&b"hello"[..])),
+        false => {
+            assert_eq!(opened, Err(Rejected::Compressed));
+            let said = Rejected::Compressed.to_string();
+            assert!(said.contains("without the feature `compression`"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn every_truncation_is_rejected() {
     let bytes = written(&header(vec![1, 2, 3], 2), b"some payload");
 
