@@ -398,15 +398,23 @@ async fn where_nothing_is_cached_no_body_runs() {
         assert_eq!(counts(warm(unwritable).await), [0, 0, 0, 3]);
         assert!(!log.mentions("reaches no cached function"));
 
-        let elsewhere = (1..=20).map(|id| async move {
+        let later = (1..=20).map(|id| async move {
             tokio::task::yield_now().await;
             plain(bodies, id).await
         });
-        assert_eq!(counts(warm(elsewhere).await), [0, 0, 0, 20]);
+        assert_eq!(counts(warm(later).await), [0, 0, 0, 20]);
         log.only(tracing::Level::ERROR, "reaches no cached function");
     })
     .await;
+    assert_eq!(counts(warm([elsewhere(bodies, 1)]).await), [0, 0, 0, 1]);
     assert_eq!(bodies.count(), 0);
+}
+
+/// Of a cache that nobody installs.
+#[cached(cache = "nowhere", prefix = "elsewhere", skip(bodies))]
+async fn elsewhere(bodies: &Arc<Bodies>, id: u64) -> u64 {
+    let _running = bodies.begin();
+    id
 }
 
 #[tokio::test]

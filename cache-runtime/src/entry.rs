@@ -2,6 +2,7 @@
 
 mod judge;
 mod parcel;
+mod times;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use crate::value::envelope::{self, Envelope, Generations};
 use crate::value::{Kind, Shared};
 use judge::{Judged, Life, Mismatch, judge, judge_of_any_type};
 pub(crate) use parcel::Parcel;
+pub(crate) use times::Times;
 
 /// What a look-up found.
 pub(crate) enum Found {
@@ -35,24 +37,6 @@ pub(crate) enum Found {
 pub(crate) struct Aged {
     pub(crate) value: Shared,
     pub(crate) age: Age,
-}
-
-/// When a value was stored, and how long it is of use.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Times {
-    /// How long it still lives.
-    pub(crate) left: Duration,
-    /// How long its load took.
-    pub(crate) took: Duration,
-    /// How long ago it was stored.
-    pub(crate) age: Duration,
-}
-
-impl Times {
-    pub(crate) fn of_a_new_value(left: Duration, took: Duration) -> Self {
-        let age = Duration::ZERO;
-        Self { left, took, age }
-    }
 }
 
 /// What Redis has of a key.
@@ -335,12 +319,13 @@ impl Query<'_> {
         view: View,
         (life, took): (Duration, Duration),
     ) -> Entry {
-        let entry = self.near_entry(value, self.key.origin(), view, (life, took));
+        let times = Times::of_a_new_value(life, took);
+        let entry = self.near_entry(value, self.key.origin(), view, times);
         if self.cache.remote.is_none() {
             return entry;
         }
         Entry {
-            source: Source::Plain,
+            source: near::Source::Plain,
             // It may outlive the fallback ttl, which is not its bound.
             kept_until: entry.expires,
             ..entry

@@ -130,7 +130,10 @@ impl Intent {
             Purpose::Refresh | Purpose::Trace => false,
             Purpose::Warm => {
                 let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
-                matches!(*outcome, Reached::Nothing | Reached::Unnamed(_))
+                matches!(
+                    *outcome,
+                    Reached::Nothing | Reached::Unnamed(_) | Reached::NoCache(_)
+                )
             }
         }
     }

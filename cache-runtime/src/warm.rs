@@ -23,8 +23,8 @@ const CONCURRENCY: usize = 16;
 ///
 /// Awaited, it makes the calls, 16 at once unless [`concurrency`](Warm::concurrency) says otherwise, and answers what became
 /// of them. Each is a call like any other, and shares the loads of others, with two differences: an expired value is loaded
-/// anew whatever the function allows, and where nothing is cached (the cache is disabled, the call bypasses it, its key cannot
-/// be written) the body does not run. A call that comes to no cached function at once is dropped, and logged at ERROR.
+/// anew whatever the function allows, and where nothing is cached (the cache is disabled or not installed, the call bypasses
+/// it, its key cannot be written) the body does not run. A call that comes to no cached function at once is dropped, and logged at ERROR.
 /// A body that fails is counted, and the rest goes on.
 ///
 /// The iterator is asked for the next call when there is room for it. Calls of several functions are several warmings, one
@@ -274,7 +274,9 @@ impl<F: Future> Warming<F> {
         let polled = self.intent.poll(self.call.as_mut(), context);
         match (self.intent.reached(), polled) {
             (Reached::Nowhere, _) => Poll::Ready(Fate::Strange),
-            (Reached::Nothing | Reached::Unnamed(_), _) => Poll::Ready(Fate::Skipped),
+            (Reached::Nothing | Reached::Unnamed(_) | Reached::NoCache(_), _) => {
+                Poll::Ready(Fate::Skipped)
+            }
             (Reached::Function | Reached::Entry(_), Poll::Ready(_)) => Poll::Ready(self.fate()),
             (Reached::Function | Reached::Entry(_), Poll::Pending) => {
                 self.reached = true;
