@@ -530,7 +530,9 @@ impl World {
                     let _ = with_cache(cache, video(&truth, id)).await;
                 }
                 Deed::Fail => drop(with_cache(cache, failing(&truth, id)).await),
-                Deed::Trace => drop(with_cache(cache, traced(video(&truth, id))).await),
+                Deed::Trace => {
+                    let _ = with_cache(cache, traced(video(&truth, id))).await;
+                }
                 Deed::Warm => {
                     // What is loaded beside it is nobody else's.
                     let calls = [1_000 + id, id, 2_000 + id].map(|id| video(&truth, id));
