@@ -259,7 +259,7 @@ impl Reader {
 }
 
 /// Where those of a function under a prefix of one level stand: of the root, the prefix and the function.
-const GENERATIONS: std::ops::Range<usize> = 56..56 + 3 * 8;
+const GENERATIONS: std::ops::Range<usize> = 64..64 + 3 * 8;
 
 const CODECS: [Codec; 3] = [Codec::Bincode, Codec::Postcard, Codec::Json];
 

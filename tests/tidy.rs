@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
         "policy",
         "random",
         "secret",
+        "traced",
         "turns",
     ],
     &["key", "stats", "value"],
@@ -42,7 +43,7 @@ const LAYERS: &[&[&str]] = &[
         "life",
         "many",
     ],
-    &["acting", "global", "put"],
+    &["acting", "global", "put", "warm"],
     &["fuzz", "private"],
 ];
 

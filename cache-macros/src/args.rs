@@ -93,6 +93,7 @@ pub(crate) struct CachedArgs {
     pub(crate) negative_ttl: Slot<Duration>,
     pub(crate) bypass: Slot<Expr>,
     pub(crate) codec: Slot<Codec>,
+    pub(crate) compress: Slot<bool>,
     pub(crate) near: Slot<bool>,
     pub(crate) near_ttl: Slot<Duration>,
     pub(crate) coalesce: Slot<Coalesce>,
@@ -120,6 +121,7 @@ impl Options for CachedArgs {
         "negative_ttl",
         "bypass",
         "codec",
+        "compress",
         "near",
         "near_ttl",
         "coalesce",
@@ -148,6 +150,7 @@ impl Options for CachedArgs {
             }
             "bypass" => assign(&mut self.bypass, name, input),
             "codec" => assign(&mut self.codec, name, input),
+            "compress" => assign_flag(&mut self.compress, name, input),
             "near" => assign_flag(&mut self.near, name, input),
             "near_ttl" => assign_with(&mut self.near_ttl, name, input, options::near_ttl),
             "coalesce" => assign(&mut self.coalesce, name, input),

@@ -269,7 +269,7 @@ pub(crate) fn flag(input: ParseStream<'_>, name: &Ident) -> Result<bool> {
             ..
         }) => Ok(literal.value),
         other => {
-            let usual = name == "early_refresh";
+            let usual = name == "early_refresh" || name == "compress";
             let message = format!("`{name}` takes `true` or `false`; write `{name} = {usual}`");
             Err(Error::new_spanned(other, message))
         }

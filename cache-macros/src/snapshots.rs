@@ -126,7 +126,7 @@ fn whether_to_use_a_cache_is_evaluated_before_anything_else() {
     check(
         "bypass",
         cached(
-            "bypass = fresh || id == 0, skip(fresh), codec = \"json\"",
+            "bypass = fresh || id == 0, skip(fresh), codec = \"json\", compress = true",
             "async fn load(id: u64, fresh: bool) -> User { ask(id).await }",
         ),
     );

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
 
@@ -10,6 +11,7 @@ use crate::intent::{Intent, Purpose, Reached, entry_of};
 use crate::invalidate::Pending;
 use crate::invalidated::{Invalidated, Reach};
 use crate::log;
+use crate::traced::{Trace, Traced};
 
 /// The key of the entry that a call is about, as [`Cache::get`](crate::Cache::get) and its kin take it: without the cache's
 /// key prefix. Also where the cache is disabled, and whether or not there is an entry. The body does not run.
@@ -155,7 +157,51 @@ pub async fn peek<F: Future>(call: F) -> Option<F::Output> {
 /// # Cancellation
 /// Dropping this drops the body, and the old entry stays; whoever waits for the same load takes over.
 pub async fn refresh<F: Future>(call: F) -> F::Output {
-    let intent = Intent::new(Purpose::Refresh);
+    run("refresh", &Intent::new(Purpose::Refresh), call).await
+}
+
+/// What a call returns, with where it came from and how old it is. It is a call like any other, and runs its body where any
+/// other would.
+///
+/// What is found is told of the first cached function that the call comes to, not of those inside its body. Where the body
+/// returns an error, the source is [`Source::Load`](crate::Source::Load), as it is where nothing is cached. A call that comes to no cached function
+/// is run as it is, and logged at ERROR.
+///
+/// ```
+/// # use cache_runtime::cached;
+/// use cache_runtime::{Source, traced};
+///
+/// #[cached(prefix = "video")]
+/// async fn title(id: u64) -> String {
+///     format!("Video number {id}")
+/// }
+///
+/// # async fn example() {
+/// let first = traced(title(42)).await;
+/// assert_eq!((first.source, first.age.as_secs()), (Source::Load, 0));
+/// let second = traced(title(42)).await;
+/// assert_eq!(second.source, Source::Near);
+/// assert_eq!(second.value, "Video number 42");
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(example());
+/// ```
+///
+/// # Cancellation
+/// As that of the call.
+pub async fn traced<F: Future>(call: F) -> Traced<F::Output> {
+    let intent = Intent::new(Purpose::Trace);
+    let value = run("traced", &intent, call).await;
+    let trace = intent.trace().unwrap_or(Trace::loaded());
+    Traced {
+        value,
+        source: trace.source,
+        age: trace.age,
+        coalesced: trace.coalesced,
+    }
+}
+
+/// Runs a call, the first cached function of which finds the intent.
+async fn run<F: Future>(what: &str, intent: &Arc<Intent>, call: F) -> F::Output {
     let mut call = pin!(call);
     let mut reached = false;
     let returned = poll_fn(|context| {
@@ -168,7 +214,7 @@ pub async fn refresh<F: Future>(call: F) -> F::Output {
     })
     .await;
     if !reached {
-        log::reaches_nothing("refresh");
+        log::reaches_nothing(what);
     }
     returned
 }

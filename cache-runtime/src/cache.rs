@@ -24,6 +24,7 @@ use crate::outcome::OkOf;
 use crate::remote::Remote;
 use crate::stats::Stats;
 use crate::store::Trouble;
+use crate::value::compression;
 use crate::value::{self, Hands, Kind, Shared, Value};
 
 /// A handle to a cache. Cheap to clone; all clones are one cache.
@@ -65,7 +66,12 @@ impl Cache {
     pub(crate) fn without_connecting(config: CacheConfig) -> Result<Self, Error> {
         let near = Arc::new(Near::new(config.memory_limit, config.max_entries));
         let remote = match &config.redis {
-            Some(_) if config.enabled => Some(Arc::new(Remote::open(&config, Arc::clone(&near))?)),
+            Some(_) if config.enabled => {
+                if config.compression && !compression::BUILT_IN {
+                    log::no_compression();
+                }
+                Some(Arc::new(Remote::open(&config, Arc::clone(&near))?))
+            }
             _ => None,
         };
         Ok(Self {
@@ -106,6 +112,7 @@ impl Cache {
             kind: Kind::of::<T>(),
             terms: self.inner.terms_by_hand(),
             counters: &counters,
+            trace: None,
         };
         match query.look_up().await {
             Found::Value(value) => Ok(value::take(&value)),

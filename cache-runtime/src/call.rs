@@ -13,6 +13,7 @@ mod fill;
 mod load;
 mod plain;
 mod rules;
+mod trace;
 mod ttl;
 
 use std::future::Future;
@@ -37,6 +38,7 @@ use crate::seen::Seen;
 use crate::site::CallSite;
 use crate::stats::Counters;
 use crate::store::Trouble;
+use crate::traced::Trace;
 use crate::value::{Kind, Shared};
 pub(crate) use rules::Ruling;
 pub use rules::{Negative, Rules};
@@ -175,6 +177,7 @@ impl Call {
         match landing {
             Some(Landing::Landed(value)) => {
                 self.counters.coalesced.one();
+                self.note(Trace::loaded().of_another_call());
                 Followed::Value(value)
             }
             Some(Landing::TakenOver(seat)) => Followed::Lead(seat),
@@ -215,6 +218,7 @@ impl Call {
             kind: self.kind,
             terms: self.terms,
             counters: &self.counters,
+            trace: self.tracing(),
         }
     }
 
@@ -311,6 +315,7 @@ impl Call {
     }
 
     fn count(&self, age: Age) {
+        self.note_age(age);
         match age {
             Age::Early => self.counters.store_hits.one(),
             Age::Expired(_) => self.counters.stale_served.one(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cache::Cache;
 use crate::clock;
-use crate::entry::{Found, Parcel, Query};
+use crate::entry::{Found, Parcel, Query, Times};
 use crate::inner::Inner;
 use crate::key::{self, Key, Levels};
 use crate::mode::Mode;
@@ -178,6 +178,7 @@ impl<'a> Probe<'a> {
                 ..self.cache.terms_by_hand()
             },
             counters: &self.counters,
+            trace: None,
         }
     }
 
@@ -204,7 +205,7 @@ impl<'a> Probe<'a> {
         let parcel = Parcel {
             key: &self.key,
             kind: KIND,
-            codec: None,
+            terms: self.cache.terms_by_hand(),
             value: &self.value,
             ttl: LIFE,
             took: Duration::ZERO,
@@ -254,8 +255,8 @@ impl<'a> Probe<'a> {
         };
         let write = async {
             let view = near.view(&self.key);
-            let life = (LIFE, Duration::ZERO);
-            let entry = query.near_entry(&self.value, self.key.origin(), view, life);
+            let times = Times::of_a_new_value(LIFE, Duration::ZERO);
+            let entry = query.near_entry(&self.value, self.key.origin(), view, times);
             near.insert(self.key.shared(), entry);
             Ok(())
         };

@@ -77,6 +77,11 @@ pub(crate) fn after(start: Instant, duration: Duration) -> Instant {
     start.checked_add(duration.min(FAR)).unwrap_or(start)
 }
 
+/// `end - duration`, or `end` where no clock goes back that far.
+pub(crate) fn before(end: Instant, duration: Duration) -> Instant {
+    end.checked_sub(duration).unwrap_or(end)
+}
+
 /// Moves a paused clock.
 #[cfg(all(test, feature = "fallback"))]
 pub(crate) async fn advance(duration: Duration) {

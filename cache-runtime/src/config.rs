@@ -83,7 +83,10 @@ pub struct CacheConfig {
     pub codec: Option<Codec>,
     /// Whether anything is cached; if not, every read misses and every write does nothing. Default: `true`.
     pub enabled: bool,
-    /// Whether large values are to be compressed in Redis. Default: `false`. Kept, and not applied by this version.
+    /// Whether values are compressed in Redis, from 1 KiB to 64 MiB, where that makes them smaller. Default: `false`.
+    ///
+    /// It takes the feature `compression`; without it, one WARN says so, and values are stored as they are. Who has the feature
+    /// reads both, whatever this says.
     pub compression: bool,
     /// Under which sensitive arguments are hashed. Default: `None`, a random one where there is no Redis; where there is,
     /// functions with sensitive arguments run uncached.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Cache;
-use crate::entry::{self, Parcel, Query, Standing};
+use crate::entry::{self, Parcel, Query, Standing, Times};
 use crate::error::{Error, ErrorKind};
 use crate::inner::{Inner, error};
 use crate::key::Key;
@@ -165,7 +165,7 @@ async fn packed(
     let parcel = Parcel {
         key: &standing.key,
         kind: KIND,
-        codec: None,
+        terms: cache.terms_by_hand(),
         value: &value,
         ttl,
         took: Duration::ZERO,
@@ -187,7 +187,9 @@ fn count_here(cache: &Arc<Inner>, key: &Key, by: i64) -> Option<Result<i64, Erro
         kind: KIND,
         terms,
         counters: &counters,
+        trace: None,
     };
+    let times = Times::of_a_new_value(life, Duration::ZERO);
     // A load that is under way must not fill behind it.
     cache.detach(key.as_str());
     let view = cache.near.view(key);
@@ -209,7 +211,7 @@ fn count_here(cache: &Arc<Inner>, key: &Key, by: i64) -> Option<Result<i64, Erro
                     source: Source::Process,
                     ..entry.clone()
                 },
-                None => query.near_entry(&value, key.origin(), view, (life, Duration::ZERO)),
+                None => query.near_entry(&value, key.origin(), view, times),
             };
             (Some(next), Ok(sum))
         });

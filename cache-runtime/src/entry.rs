@@ -3,25 +3,29 @@
 mod judge;
 mod parcel;
 mod standing;
+mod times;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock;
 use crate::inner::Inner;
+use crate::intent::Intent;
 use crate::key::Key;
 use crate::log;
 use crate::near::coherence::Teller;
-use crate::near::{Asker, Entry, Epochs, Source, View, is_early};
+use crate::near::{self, Asker, Entry, Epochs, View, is_early};
 use crate::policy::{Age, Terms};
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
 use crate::store::{Read, Trouble};
+use crate::traced::{Source, Trace};
 use crate::value::envelope::{self, Envelope, Generations};
 use crate::value::{Kind, Shared};
 use judge::{Judged, Life, Mismatch, judge};
 pub(crate) use parcel::Parcel;
 pub(crate) use standing::{Standing, anybody, left_near, standing, stands_near};
+pub(crate) use times::Times;
 
 /// What a look-up found.
 pub(crate) enum Found {
@@ -52,6 +56,8 @@ pub(crate) struct Query<'a> {
     pub(crate) kind: Kind,
     pub(crate) terms: Terms,
     pub(crate) counters: &'a Counters,
+    /// Where it is noted what the answer is and how old; `None` where nobody asks.
+    pub(crate) trace: Option<&'a Intent>,
 }
 
 /// The value in the in-process tier.
@@ -75,13 +81,21 @@ impl Query<'_> {
 
     /// The value in the in-process tier, counted.
     pub(crate) fn near(self) -> Option<Shared> {
-        let allowed = self.terms.near.allow();
-        let found = allowed.then(|| near(self.cache, self.key.as_str(), self.asker(), self.kind));
-        let found = found.flatten();
-        if found.is_some() {
-            self.counters.near_hits.one();
+        if !self.terms.near.allow() {
+            return None;
         }
-        found
+        let found = self.cache.near.get(self.key.as_str(), self.asker());
+        let entry = found.filter(|entry| entry.identity == self.kind.identity())?;
+        self.counters.near_hits.one();
+        self.note(Source::Near, || entry.age());
+        Some(entry.value)
+    }
+
+    /// Notes what was found, for whoever asks.
+    fn note(self, source: Source, age: impl FnOnce() -> Duration) {
+        if let Some(intent) = self.trace {
+            intent.note(Trace::found(source, age()));
+        }
     }
 
     /// Looks in the tier that is in use: Redis while it answers, else the process.
@@ -146,7 +160,9 @@ impl Query<'_> {
             true => Age::Early,
             false => Age::Expired(since),
         };
-        let value = (entry.identity == self.kind.identity()).then_some(entry.value)?;
+        let entry = (entry.identity == self.kind.identity()).then_some(entry)?;
+        self.note(Source::Near, || entry.age());
+        let value = entry.value;
         Some(Aged { value, age })
     }
 
@@ -189,15 +205,21 @@ impl Query<'_> {
     /// The value of an entry that may answer, which is kept in process as well; else what was seen.
     fn unpack(self, read: Read, view: View) -> Answer {
         let (value, age) = match judge(self, &read) {
-            Ok(Some(Judged { envelope, life })) => {
+            Ok(Some(judged)) => {
+                let stored = judged.age();
+                let Judged { envelope, life } = judged;
                 let value = self.open(&envelope);
+                if value.is_some() {
+                    self.note(Source::Redis, || stored);
+                }
                 let age = match life {
                     Life::Expired(since) => Some(Age::Expired(since)),
                     Life::Left(left) => {
                         let header = &envelope.header;
                         let took = Duration::from_millis(header.load_ms.into());
                         if let Some(value) = &value {
-                            let entry = (header.origin, left, took);
+                            let age = stored;
+                            let entry = (header.origin, Times { left, took, age });
                             self.keep(value, entry, view, read.teller.clone());
                         }
                         is_early(took, left, self.terms.early).then_some(Age::Early)
@@ -247,16 +269,16 @@ impl Query<'_> {
     pub(crate) fn keep(
         self,
         value: &Shared,
-        (origin, left, took): (u64, Duration, Duration),
+        (origin, times): (u64, Times),
         view: View,
         teller: Option<Arc<Teller>>,
     ) -> usize {
-        let life = left.min(self.terms.near.bound(teller.is_some()));
-        if life.is_zero() {
+        let left = times.left.min(self.terms.near.bound(teller.is_some()));
+        if left.is_zero() {
             return 0;
         }
-        let entry = self.near_entry(value, origin, view, (life, took));
-        let source = teller.map_or(Source::Untold, Source::Told);
+        let entry = self.near_entry(value, origin, view, Times { left, ..times });
+        let source = teller.map_or(near::Source::Untold, near::Source::Told);
         let kept_until = clock::after(entry.expires, self.terms.stale.longest());
         let entry = Entry {
             source,
@@ -271,14 +293,8 @@ impl Query<'_> {
 
     /// A value as the in-process tier keeps it without Redis: where there is one, expired or not, never for longer than the
     /// fallback ttl, because others may invalidate and nobody tells.
-    pub(crate) fn near_entry(
-        self,
-        value: &Shared,
-        origin: u64,
-        view: View,
-        (life, took): (Duration, Duration),
-    ) -> Entry {
-        let kept = life.saturating_add(self.terms.stale.longest());
+    pub(crate) fn near_entry(self, value: &Shared, origin: u64, view: View, times: Times) -> Entry {
+        let kept = times.left.saturating_add(self.terms.stale.longest());
         let kept = match &self.cache.remote {
             Some(_) => kept.min(self.cache.config.fallback_ttl),
             None => kept,
@@ -291,9 +307,10 @@ impl Query<'_> {
             tagging: self.terms.tagging,
             epoch: view.epoch,
             places: Epochs::places(self.key.groups()),
-            source: Source::Process,
-            expires: clock::after(now, life),
-            took,
+            source: near::Source::Process,
+            expires: clock::after(now, times.left),
+            filled: clock::before(now, times.age),
+            took: times.took,
             kept_until: clock::after(now, kept),
             bytes: (self.kind.weigh)(value),
         }
@@ -306,12 +323,13 @@ impl Query<'_> {
         view: View,
         (life, took): (Duration, Duration),
     ) -> Entry {
-        let entry = self.near_entry(value, self.key.origin(), view, (life, took));
+        let times = Times::of_a_new_value(life, took);
+        let entry = self.near_entry(value, self.key.origin(), view, times);
         if self.cache.remote.is_none() {
             return entry;
         }
         Entry {
-            source: Source::Plain,
+            source: near::Source::Plain,
             // It may outlive the fallback ttl, which is not its bound.
             kept_until: entry.expires,
             ..entry

@@ -30,6 +30,7 @@ use crate::duration;
 use crate::error::{Error, ErrorKind};
 use crate::location::{DEFAULT_PORT, RedisUrl, port_number};
 use crate::secret::HashKey;
+use crate::value::compression;
 use crate::value::seal::Keys;
 
 /// Every variable that is read.
@@ -243,7 +244,7 @@ impl Variables<'_> {
             "production" => CacheConfig {
                 default_ttl: Duration::from_secs(3_600),
                 max_connections: 50,
-                compression: true,
+                compression: compression::BUILT_IN,
                 ..defaults
             },
             // The platform lets people name their environments freely.

@@ -12,6 +12,7 @@ use std::task::{Context, Poll, Waker};
 use crate::call::Call;
 use crate::error::{Error, ErrorKind};
 use crate::inner::Inner;
+use crate::traced::Trace;
 
 /// What is to become of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,12 +23,18 @@ pub(crate) enum Purpose {
     Peek,
     /// It loads, whatever is cached.
     Refresh,
+    /// It goes on as ever, and notes where its value comes from.
+    Trace,
+    /// The same, and no expired value is one; where nothing is cached it waits to be dropped.
+    Warm,
 }
 
 /// What is to become of one call, and what did.
 pub(crate) struct Intent {
     pub(crate) purpose: Purpose,
     outcome: Mutex<Reached>,
+    /// Where the value came from, as far as that is known.
+    trace: Mutex<Option<Trace>>,
 }
 
 /// How far a call has come.
@@ -111,13 +118,47 @@ impl Intent {
         Arc::new(Self {
             purpose,
             outcome: Mutex::new(Reached::Nowhere),
+            trace: Mutex::new(None),
         })
     }
 
     /// Whether the calls after the first one are to find it as well: those inside a body that runs are not meant, and
     /// where none may run there is none that is.
     pub(crate) fn stays(&self) -> bool {
-        self.purpose != Purpose::Refresh
+        match self.purpose {
+            Purpose::Name | Purpose::Peek => true,
+            Purpose::Refresh | Purpose::Trace => false,
+            Purpose::Warm => {
+                let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                matches!(
+                    *outcome,
+                    Reached::Nothing | Reached::Unnamed(_) | Reached::NoCache(_)
+                )
+            }
+        }
+    }
+
+    /// Whether it is asked where the value comes from.
+    pub(crate) fn traces(&self) -> bool {
+        matches!(self.purpose, Purpose::Trace | Purpose::Warm)
+    }
+
+    /// Notes where the value comes from, unless another one is returned.
+    pub(crate) fn note(&self, trace: Trace) {
+        *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
+    }
+
+    /// Corrects what was noted.
+    pub(crate) fn amend(&self, correct: impl FnOnce(&mut Trace)) {
+        let mut trace = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(trace) = &mut *trace {
+            correct(trace);
+        }
+    }
+
+    /// Where the value came from; `None` where no cache was touched.
+    pub(crate) fn trace(&self) -> Option<Trace> {
+        *self.trace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes how far the call has come. The first entry counts, and what is certain is not taken back.

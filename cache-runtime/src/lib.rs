@@ -49,11 +49,13 @@ mod seen;
 mod site;
 mod stats;
 mod store;
+mod traced;
 mod turns;
 mod value;
 mod variable;
+mod warm;
 
-pub use acting::{invalidate, key_of, peek, refresh};
+pub use acting::{invalidate, key_of, peek, refresh, traced};
 pub use cache::Cache;
 #[cfg(feature = "macros")]
 pub use cache_macros::{cache_invalidate, cache_put, cached};
@@ -67,5 +69,7 @@ pub use invalidated::{Invalidated, Reach};
 pub use key::KeyPart;
 pub use mode::Mode;
 pub use stats::Stats;
+pub use traced::{Source, Traced};
 pub use value::Value;
 pub use value::codec::{Codec, UnknownCodec};
+pub use warm::{Warm, Warmed, warm};

@@ -250,6 +250,12 @@ pub(crate) fn no_ttl(problem: &str) {
     );
 }
 
+pub(crate) fn no_compression() {
+    warn!(
+        "values are to be compressed, and this program is built without the feature `compression` of `cache-runtime`: they are stored as they are"
+    );
+}
+
 pub(crate) fn opened(mode: Mode, location: &str) {
     info!(?mode, location, "cache opened");
 }

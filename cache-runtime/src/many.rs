@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::Cache;
-use crate::entry::{Found, Parcel, Query};
+use crate::entry::{Found, Parcel, Query, Times};
 use crate::error::{Error, ErrorKind};
 use crate::inner::{Inner, error};
 use crate::invalidate::Pending;
@@ -115,6 +115,7 @@ async fn get(
         kind,
         terms: cache.terms_by_hand(),
         counters,
+        trace: None,
     };
     let queries: Vec<Query<'_>> = asked
         .iter()
@@ -173,7 +174,7 @@ pub(crate) async fn put_on_terms(
 ) -> Result<(), Error> {
     let views: Vec<_> = values.iter().map(|(key, _)| cache.near.view(key)).collect();
     if let Some(remote) = &cache.remote {
-        let packed = pack(cache, values, kind, (ttl, terms.codec))?;
+        let packed = pack(cache, values, kind, (ttl, terms))?;
         let puts: Vec<Put<'_>> = packed
             .iter()
             .zip(values)
@@ -219,8 +220,10 @@ pub(crate) async fn put_on_terms(
             kind,
             terms,
             counters: &counters,
+            trace: None,
         };
-        let entry = query.near_entry(value, key.origin(), view, (life, Duration::ZERO));
+        let times = Times::of_a_new_value(life, Duration::ZERO);
+        let entry = query.near_entry(value, key.origin(), view, times);
         cache.near.insert(key.shared(), entry);
     }
     Ok(())
@@ -231,14 +234,14 @@ fn pack(
     cache: &Arc<Inner>,
     values: &[(Key, Shared)],
     kind: Kind,
-    (ttl, codec): (Duration, Option<&'static str>),
+    (ttl, terms): (Duration, Terms),
 ) -> Result<Vec<Vec<u8>>, Error> {
     let pack = |(key, value): &(Key, Shared)| {
         let room: Generations = key.groups().map(|_| 0).collect();
         let parcel = Parcel {
             key,
             kind,
-            codec,
+            terms,
             value,
             ttl,
             took: Duration::ZERO,

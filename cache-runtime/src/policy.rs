@@ -36,6 +36,21 @@ pub enum Coalesce {
     Off,
 }
 
+/// What a cargo feature has to bring into the build.
+#[diagnostic::on_unimplemented(
+    message = "`compress = true` needs the feature `compression` of `cache-runtime`",
+    label = "this program is built without it",
+    note = "enable it where the program names its dependencies: `cache-runtime = {{ .., features = [\"compression\"] }}`"
+)]
+pub trait BuiltIn {}
+
+/// The feature `compression`.
+#[derive(Debug)]
+pub struct Compression;
+
+#[cfg(feature = "compression")]
+impl BuiltIn for Compression {}
+
 /// What holds for a call beside its key and its ttl.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
@@ -50,6 +65,8 @@ pub(crate) struct Terms {
     pub(crate) early: f64,
     /// How values are encoded for Redis, if not as the cache does; the name of a codec that may not be built in.
     pub(crate) codec: Option<&'static str>,
+    /// Whether large values are compressed in Redis, if not as the cache does.
+    pub(crate) compress: Option<bool>,
     /// How long a load is waited for where an expired value could be returned instead.
     pub(crate) load_timeout: Option<Duration>,
     /// A number for the templates of the tags, 0 without any: what the process keeps under other ones, or none, is no answer.
@@ -150,6 +167,7 @@ impl Policy {
             stale: Windows::NONE,
             early: 0.0,
             codec: None,
+            compress: None,
             load_timeout: None,
             tagging: 0,
             plain: false,
@@ -195,6 +213,20 @@ impl Policy {
     #[must_use]
     pub const fn codec(mut self, name: &'static str) -> Self {
         self.terms.codec = Some(name);
+        self
+    }
+
+    /// Has large values compressed, which takes a build that can.
+    #[must_use]
+    pub const fn compress<F: BuiltIn>(mut self) -> Self {
+        self.terms.compress = Some(true);
+        self
+    }
+
+    /// Has values stored as they are, whatever the cache does.
+    #[must_use]
+    pub const fn uncompressed(mut self) -> Self {
+        self.terms.compress = Some(false);
         self
     }
 

@@ -24,7 +24,7 @@ pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::pattern::PatternWriter;
 pub use crate::key::{KeyPart, KeyWriter};
 pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};
-pub use crate::policy::{Coalesce, Policy};
+pub use crate::policy::{BuiltIn, Coalesce, Compression, Policy};
 pub use crate::put::{Entry, HoldsThe, Put, PutSite, entry, put};
 pub use crate::site::CallSite;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use cache_runtime::{Cache, Mode, cache_invalidate, cached, with_cache};
+use cache_runtime::{Cache, Mode, cache_invalidate, cached, traced, warm, with_cache};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -40,6 +40,10 @@ pub enum Deed {
     LeadOthers,
     /// The body fails.
     Fail,
+    /// It is asked where the value comes from.
+    Trace,
+    /// It is one of several, two at once.
+    Warm,
     /// Waits for a load in this process, which then ends.
     Follow,
     /// Waits for one that is dropped itself.
@@ -71,6 +75,8 @@ impl Deed {
         Self::Lead,
         Self::LeadOthers,
         Self::Fail,
+        Self::Trace,
+        Self::Warm,
         Self::Follow,
         Self::Inherit,
         Self::Wait,
@@ -124,6 +130,8 @@ impl Deed {
             Self::Lead
                 | Self::LeadOthers
                 | Self::Fail
+                | Self::Trace
+                | Self::Warm
                 | Self::Follow
                 | Self::Inherit
                 | Self::Wait
@@ -522,6 +530,14 @@ impl World {
                     let _ = with_cache(cache, video(&truth, id)).await;
                 }
                 Deed::Fail => drop(with_cache(cache, failing(&truth, id)).await),
+                Deed::Trace => {
+                    let _ = with_cache(cache, traced(video(&truth, id))).await;
+                }
+                Deed::Warm => {
+                    // What is loaded beside it is nobody else's.
+                    let calls = [1_000 + id, id, 2_000 + id].map(|id| video(&truth, id));
+                    let _ = with_cache(cache, warm(calls).concurrency(2)).await;
+                }
                 Deed::Wait | Deed::WaitInVain => {
                     let _ = with_cache(cache, of_the_fleet(&truth, id)).await;
                 }

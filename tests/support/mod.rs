@@ -8,6 +8,7 @@
 )]
 
 pub mod dice;
+pub mod envelope;
 pub mod log;
 pub mod process;
 pub mod proxy;

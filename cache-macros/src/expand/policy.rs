@@ -23,6 +23,7 @@ pub(super) fn links(policy: &Policy) -> TokenStream {
     let version = policy.version.map(Literal::u32_unsuffixed);
     let version = version.map(|version| quote!(.version(#version)));
     let codec = policy.codec.map(|codec| quote!(.codec(#codec)));
+    let compress = policy.compress.as_ref().map(compress);
     let near = (policy.near == Some(false)).then(|| quote!(.near(false)));
     let near_ttl = policy.near_ttl.map(ms);
     let near_ttl = near_ttl.map(|ttl| quote!(.near_ttl_ms(#ttl)));
@@ -43,8 +44,17 @@ pub(super) fn links(policy: &Policy) -> TokenStream {
     let max_loads = max_loads.map(|loads| quote!(.max_loads(#loads)));
     let plain = (policy.run == Run::Plain).then(|| quote!(.plain()));
     quote!(
-        #(#cache)* #(#prefix)* #variable #ttl #version #codec #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads #plain
+        #(#cache)* #(#prefix)* #variable #ttl #version #codec #compress #near #near_ttl #coalesce #window #if_error #early #timeout #max_loads #plain
     )
+}
+
+/// Located at the option, so that this is underlined where the runtime is built without what it takes.
+fn compress(option: &Given<bool>) -> TokenStream {
+    let place = at(option.name.span());
+    match option.value {
+        true => quote_spanned!(place=> .compress::<__private::Compression>()),
+        false => quote_spanned!(place=> .uncompressed()),
+    }
 }
 
 pub(super) fn with_computed_ttl(ttl: &Slot<Ttl>, place: Span) -> Option<TokenStream> {

@@ -5,7 +5,7 @@ async fn load(id: u64, fresh: bool) -> User {
         static __SITE: __private::CallSite = __private::CallSite::new(
             "load",
             ::core::module_path!(),
-            __private::Policy::DEFAULT.codec("json"),
+            __private::Policy::DEFAULT.codec("json").compress::<__private::Compression>(),
         );
         let outcome = (&__private::Returns::<User>::HERE).outcome();
         match __private::begin_unless(bypass, &__SITE, outcome, |key| key.arg(&id)) {

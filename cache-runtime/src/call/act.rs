@@ -17,6 +17,14 @@ impl Call {
     pub(super) async fn act(&self, intent: &Intent) -> Turn {
         let reached = match intent.purpose {
             Purpose::Refresh => return self.take_turn().await,
+            Purpose::Trace | Purpose::Warm => {
+                // Where Redis is away a call goes on, because one of them has to find it again.
+                let near = self.cache.is_settled().then(|| self.query().near());
+                return match near.flatten() {
+                    Some(value) => Turn::Found(value),
+                    None => self.take_turn().await,
+                };
+            }
             Purpose::Name => Reached::Entry(Box::new(Self {
                 intent: None,
                 ..self.clone()
@@ -61,6 +69,7 @@ impl Call {
     pub(super) async fn look(&self) -> Found {
         match self.query().fetch().await {
             Found::Aged(_, seen) if self.refreshes() => Found::Nothing(seen),
+            found if self.warms() => self.unexpired(found),
             found => found,
         }
     }
@@ -73,15 +82,20 @@ impl Call {
 
     /// The same after somebody else has been waited for, whose value is new.
     pub(super) async fn look_again(&self, before: Option<Vec<u8>>) -> Found {
-        match self.query().fetch().await {
+        let found = match self.query().fetch().await {
             Found::Aged(aged, seen) if self.refreshes() => {
                 match aged.age == Age::Early && self.stamp(&seen) != before {
                     true => Found::Value(aged.value),
                     false => Found::Nothing(seen),
                 }
             }
+            found if self.warms() => self.unexpired(found),
             found => found,
+        };
+        if let Found::Value(_) = found {
+            self.note_wait();
         }
+        found
     }
 
     /// The lease that may be taken from its holder. Whoever loads whatever is cached takes anybody's, unless they are to

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Boxed, Call, Ttl};
 use crate::advice;
 use crate::clock::{self, Instant};
-use crate::entry::{self, Parcel};
+use crate::entry::{self, Parcel, Times};
 use crate::flight::{Cabin, Seat};
 use crate::lease::{Lease, Permit};
 use crate::log;
@@ -103,7 +103,7 @@ impl Call {
         let parcel = Parcel {
             key: &self.key,
             kind: self.kind,
-            codec: self.terms.codec,
+            terms: self.terms,
             value: loaded.value,
             ttl: loaded.ttl,
             took: loaded.took,
@@ -137,7 +137,8 @@ impl Call {
             _ => false,
         };
         if same {
-            let entry = (self.key.origin(), loaded.ttl, loaded.took);
+            let times = Times::of_a_new_value(loaded.ttl, loaded.took);
+            let entry = (self.key.origin(), times);
             let kept = self.query().keep(loaded.value, entry, seen.near, teller);
             self.advise_on_size(kept);
         }
@@ -149,7 +150,8 @@ impl Call {
             return false;
         };
         let (query, origin) = (self.query(), self.key.origin());
-        let entry = query.near_entry(loaded.value, origin, seen.near, (life, loaded.took));
+        let times = Times::of_a_new_value(life, loaded.took);
+        let entry = query.near_entry(loaded.value, origin, seen.near, times);
         self.advise_on_size(entry.bytes);
         let near = &self.cache.near;
         let kept = seat.while_current(|| near.insert(self.key.shared(), entry));

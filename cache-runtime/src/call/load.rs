@@ -14,6 +14,7 @@ use crate::advice;
 use crate::clock;
 use crate::limit::{self, Place};
 use crate::outcome::Outcome;
+use crate::traced::Trace;
 use crate::value::{Hands, Shared};
 
 /// What a cached function returns for a value, or what its body returned where there is none.
@@ -89,7 +90,9 @@ impl Call {
             Ok(value) => Ok(value),
             Err(ready) => {
                 self.count_miss(&ready.load);
-                self.run_body::<O, B>(ready, hands, body).await
+                let loaded = self.run_body::<O, B>(ready, hands, body).await;
+                self.note_load(&loaded);
+                loaded
             }
         }
     }
@@ -116,26 +119,29 @@ impl Call {
         let call = Arc::clone(self);
         // The span of the caller, so that it can be told on whose behalf it runs.
         let behind = async move { call.run_body::<O, B>(ready, hands, body).await };
-        match (at_once, patience, runtime) {
+        let loaded = match (at_once, patience, runtime) {
             (Some((value, age)), _, Some(runtime)) => {
                 self.count(age);
                 // What it returns is of no use to anybody but those who wait for its flight.
                 drop(runtime.spawn(behind.in_current_span()));
-                Ok(value)
+                return Ok(value);
             }
             (None, Some(limit), Some(runtime)) => {
                 let mut task = runtime.spawn(behind.in_current_span());
                 if let Some(joined) = clock::within(limit, &mut task).await {
-                    return finished(joined).await;
-                }
-                let instead = self.instead().await;
-                match instead.as_ref().and_then(hands.take) {
-                    Some(value) => Ok(value),
-                    None => finished(task.await).await,
+                    finished(joined).await
+                } else {
+                    let instead = self.instead().await;
+                    if let Some(value) = instead.as_ref().and_then(hands.take) {
+                        return Ok(value);
+                    }
+                    finished(task.await).await
                 }
             }
             (_, None, _) | (_, _, None) => behind.await,
-        }
+        };
+        self.note_load(&loaded);
+        loaded
     }
 
     /// Finds the value, or what has to be done to load it, as soon as one more body may run.
@@ -211,13 +217,16 @@ impl Call {
         returned: O::Returned,
     ) -> O::Returned {
         let never = self.terms.stale.if_error.is_zero() && self.terms.early <= 0.0;
-        if never || self.refreshes() {
+        if never || self.refreshes() || self.warms() {
             return returned;
         }
         let instead: Option<Shared> = self.instead().await;
         match instead.as_ref().and_then(hands.take) {
             Some(value) => O::join(value),
-            None => returned,
+            None => {
+                self.note(Trace::failed());
+                returned
+            }
         }
     }
 }

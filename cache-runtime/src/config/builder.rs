@@ -223,6 +223,16 @@ impl CacheBuilder {
         self
     }
 
+    /// Whether values are compressed in Redis (LZ4), from 1 KiB to 64 MiB, where that makes them smaller. Default: `false`.
+    /// `compress = ..` of a function goes before.
+    ///
+    /// It takes the feature `compression`, in every process that is to read them: to one without it they are misses. Built
+    /// without it this has no effect, and one WARN says so when a cache on Redis is opened.
+    pub fn compression(mut self, compression: bool) -> Self {
+        self.config.compression = compression;
+        self
+    }
+
     /// Whether anything is cached; if not, every read misses and every write does nothing. Default: `true`.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.config.enabled = enabled;

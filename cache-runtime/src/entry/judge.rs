@@ -3,16 +3,33 @@
 use std::time::Duration;
 
 use super::Query;
+use crate::clock;
 use crate::inner::Inner;
 use crate::key::{Key, Tags};
 use crate::near::same_origin;
 use crate::store::Read;
-use crate::value::envelope::{self, Envelope};
+use crate::value::envelope::{self, Envelope, Header};
 
 /// An entry that may answer.
 pub(super) struct Judged<'a> {
     pub(super) envelope: Envelope<'a>,
     pub(super) life: Life,
+}
+
+impl Judged<'_> {
+    /// How long ago it was stored, by the server's clock.
+    pub(super) fn age(&self) -> Duration {
+        let Header {
+            expires_at_ms,
+            filled_at_ms,
+            ..
+        } = self.envelope.header;
+        let now_ms = match self.life {
+            Life::Left(left) => expires_at_ms.saturating_sub(clock::millis(left)),
+            Life::Expired(since) => expires_at_ms.saturating_add(clock::millis(since)),
+        };
+        Duration::from_millis(now_ms.saturating_sub(filled_at_ms))
+    }
 }
 
 pub(super) enum Life {

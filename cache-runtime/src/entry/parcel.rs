@@ -1,4 +1,4 @@
-//! A value packed for Redis: encoded, encrypted where there is a key for it, in its envelope.
+//! A value packed for Redis: encoded, compressed where that is asked for and makes it smaller, encrypted where there is a key for it, in its envelope.
 
 use std::time::Duration;
 
@@ -6,17 +6,19 @@ use crate::clock;
 use crate::inner::Inner;
 use crate::key::Key;
 use crate::log;
+use crate::policy::Terms;
 use crate::remote;
 use crate::value::codec::{Codec, CodecError, UnknownCodec};
+use crate::value::compression;
 use crate::value::envelope::{self, Generations, Header};
-use crate::value::{Kind, Shared};
+use crate::value::{Facts, Kind, Shared};
 
 /// A value on its way to Redis.
 pub(crate) struct Parcel<'a> {
     pub(crate) key: &'a Key,
     pub(crate) kind: Kind,
-    /// The name of its codec. `None`: that of the cache.
-    pub(crate) codec: Option<&'static str>,
+    /// Its codec, and whether it is to be compressed, where that is not as the cache does.
+    pub(crate) terms: Terms,
     pub(crate) value: &'a Shared,
     pub(crate) ttl: Duration,
     /// How long its load took.
@@ -31,7 +33,7 @@ impl Parcel<'_> {
         generations: Generations,
     ) -> Result<Vec<u8>, CodecError> {
         let facts = (self.kind.facts)();
-        let codec = match self.codec {
+        let codec = match self.terms.codec {
             Some(name) => named(name),
             None => cache.config.codec.ok_or_else(CodecError::no_codec),
         };
@@ -53,14 +55,22 @@ impl Parcel<'_> {
         let facts = (self.kind.facts)();
         let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
         let keys = cache.config.encryption.as_ref();
+        // Before the header, which says what became of it.
+        let compressible = match self.terms.compress.unwrap_or(cache.config.compression) {
+            true => Some(self.encoded(codec, facts)?),
+            false => None,
+        };
+        let compressed = compressible.as_deref().and_then(compression::compress);
         let header = Header {
             codec,
             encrypted: keys.is_some(),
+            compressed: compressed.is_some(),
             stamp: remote::new_token(),
             key_hash: envelope::key_hash(self.key.as_str()),
             origin: self.key.origin(),
             fingerprint: self.kind.fingerprint(),
             expires_at_ms: now_ms.saturating_add(clock::millis(self.ttl)),
+            filled_at_ms: now_ms,
             load_ms: u32::try_from(clock::millis(self.took)).unwrap_or(u32::MAX),
             levels: u8::try_from(self.key.level_count()).unwrap_or(u8::MAX),
             generations,
@@ -68,11 +78,20 @@ impl Parcel<'_> {
         let mut bytes = Vec::new();
         let written = envelope::write(&header, self.key.tags(), &mut bytes, |out| {
             let start = out.len();
-            (self.kind.encode)(codec, self.value, facts, out)?;
+            match compressed.as_ref().or(compressible.as_ref()) {
+                Some(ready) => out.extend_from_slice(ready),
+                None => (self.kind.encode)(codec, self.value, facts, out)?,
+            }
             let seal = |keys| envelope::seal(keys, self.key.as_str(), &header, out, start);
             keys.map_or(Ok(()), seal)
         });
         written.map(|()| bytes)
+    }
+
+    fn encoded(&self, codec: Codec, facts: &Facts) -> Result<Vec<u8>, CodecError> {
+        let mut encoded = Vec::new();
+        (self.kind.encode)(codec, self.value, facts, &mut encoded)?;
+        Ok(encoded)
     }
 }
 

@@ -1,6 +1,7 @@
 //! An entry of whatever type, as the methods see it that do not ask for its value: whether it is there, for how long, and how
 //! another one takes its place.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::near::Asker;
 use crate::remote::{self, Remote};
 use crate::store::{Read, Trouble};
 use crate::value::codec::Codec;
+use crate::value::compression;
 use crate::value::envelope::{self, Envelope};
 
 /// What Redis has under a key.
@@ -90,6 +92,13 @@ impl Standing {
         let mut header = envelope.header;
         header.stamp = remote::new_token();
         header.expires_at_ms = now_ms.saturating_add(clock::millis(left));
+        // What is opened is plain; it goes back as it came.
+        let compressed = match header.compressed {
+            true => compression::compress(&payload),
+            false => None,
+        };
+        header.compressed = compressed.is_some();
+        let payload = compressed.map_or(payload, Cow::Owned);
         let mut bytes = Vec::new();
         let written = envelope::write(&header, tags, &mut bytes, |out| {
             let start = out.len();

@@ -179,7 +179,7 @@ fn a_profile_changes_defaults_and_nothing_that_was_said() {
         (config.default_ttl, config.max_connections),
         (Duration::from_secs(3_600), 50)
     );
-    assert!(config.compression);
+    assert_eq!(config.compression, cfg!(feature = "compression"));
 
     let config = from(&[("RAILWAY_ENVIRONMENT", "development")]).unwrap();
     assert_eq!(

@@ -44,12 +44,21 @@ pub(crate) struct Entry {
     pub(crate) places: Places,
     pub(crate) source: Source,
     pub(crate) expires: Instant,
+    /// When the value was stored, be it in Redis.
+    pub(crate) filled: Instant,
     /// How long its load took.
     pub(crate) took: Duration,
     /// As long as it is of any use: until it expires, and for the window in which expired values are.
     pub(crate) kept_until: Instant,
     /// Estimated bytes of the value.
     pub(crate) bytes: usize,
+}
+
+impl Entry {
+    /// How long ago the value was stored.
+    pub(crate) fn age(&self) -> Duration {
+        clock::now().saturating_duration_since(self.filled)
+    }
 }
 
 /// Who asks for a value.

@@ -30,6 +30,7 @@ fn entry(view: View, version: u64, source: Source) -> Entry {
         places: Epochs::places(key.groups()),
         source,
         expires,
+        filled: clock::now(),
         took: Duration::ZERO,
         kept_until: expires,
         bytes: 8,

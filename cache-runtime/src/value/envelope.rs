@@ -5,19 +5,20 @@
 //! | --- | --- |
 //! | 0..4 | magic |
 //! | 4, 5 | format version, codec |
-//! | 6 | flags: 1 where the payload is encrypted |
+//! | 6 | flags: 1 where the payload is encrypted, 2 where it is compressed |
 //! | 7 | reserved, 0 |
 //! | 8..16 | stamp |
 //! | 16..24 | hash of the key |
 //! | 24..32 | origin |
 //! | 32..40 | fingerprint of the type and its version |
 //! | 40..48 | expiry, unix ms on the server's clock |
-//! | 48..52 | duration of the load, ms |
-//! | 52, 53 | how many levels, how many tags |
-//! | 54..56 | reserved, 0 |
-//! | 56.. | 8 bytes for each level's and tag's generation, big endian |
+//! | 48..56 | when it was filled, likewise |
+//! | 56..60 | duration of the load, ms |
+//! | 60, 61 | how many levels, how many tags |
+//! | 62..64 | reserved, 0 |
+//! | 64.. | 8 bytes for each level's and tag's generation, big endian |
 //! | .. | each tag's group: 2 bytes of length, and its text |
-//! | .. | payload; encrypted, it is followed by 16 bytes of tag, 24 of nonce and 4 of key id |
+//! | .. | payload; compressed, it is an LZ4 block behind 4 bytes of the length that it comes to; encrypted, that is followed by 16 bytes of tag, 24 of nonce and 4 of key id |
 //! | last 8 | xxh3-64 of all before but the generations |
 //!
 //! The checksum leaves the generations out, so that a script can put them in: one that is damaged is not the current one.
@@ -31,18 +32,21 @@ use std::ops::RangeInclusive;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::codec::{Codec, CodecError};
+use super::compression;
 pub(crate) use generations::Generations;
 pub(crate) use sealed::{Bound, Sealed, seal};
 
 /// No UTF-8: a string somebody put under one of our keys is foreign at once.
 const MAGIC: [u8; 4] = *b"\xCACHE";
-const FORMAT: u8 = 2;
-const FIXED: usize = 56;
+const FORMAT: u8 = 3;
+const FIXED: usize = 64;
 const CHECKSUM: usize = 8;
 /// In the flags: the payload is encrypted.
 const ENCRYPTED: u8 = 1;
+/// In the flags: the payload is compressed, and was so before it was encrypted.
+const COMPRESSED: u8 = 2;
 /// Where it stands how many levels and tags there are.
-const COUNTS: std::ops::Range<usize> = 52..54;
+const COUNTS: std::ops::Range<usize> = 60..62;
 
 /// Where the stamp stands, as `GETRANGE` counts; scripts compare it there.
 pub(crate) const STAMP: RangeInclusive<usize> = 8..=15;
@@ -52,6 +56,8 @@ pub(crate) struct Header {
     pub(crate) codec: Codec,
     /// Whether the payload is encrypted.
     pub(crate) encrypted: bool,
+    /// Whether it is compressed, under the encryption.
+    pub(crate) compressed: bool,
     /// Unique to this write.
     pub(crate) stamp: u64,
     pub(crate) key_hash: u64,
@@ -59,6 +65,7 @@ pub(crate) struct Header {
     pub(crate) origin: u64,
     pub(crate) fingerprint: u64,
     pub(crate) expires_at_ms: u64,
+    pub(crate) filled_at_ms: u64,
     pub(crate) load_ms: u32,
     /// How many of `generations`, from the front, are those of prefix levels; the rest are those of tags.
     pub(crate) levels: u8,
@@ -106,6 +113,8 @@ pub(crate) enum Rejected {
     /// Not encrypted, and there are keys.
     NotEncrypted,
     Sealed(Sealed),
+    /// Compressed, and this build cannot undo it, or nobody can.
+    Compressed,
 }
 
 /// Appends an envelope round what `payload` appends, or leaves `out` as it was.
@@ -159,14 +168,14 @@ fn write_header(header: &Header, out: &mut Vec<u8>) -> Result<(), CodecError> {
 
     out.reserve(FIXED + 8 * generations.len() + CHECKSUM);
     out.extend_from_slice(&MAGIC);
-    let flags = if header.encrypted { ENCRYPTED } else { 0 };
-    out.extend_from_slice(&[FORMAT, header.codec.id(), flags, 0]);
+    out.extend_from_slice(&[FORMAT, header.codec.id(), flags(header), 0]);
     for word in [
         header.stamp,
         header.key_hash,
         header.origin,
         header.fingerprint,
         header.expires_at_ms,
+        header.filled_at_ms,
     ] {
         out.extend_from_slice(&word.to_le_bytes());
     }
@@ -176,6 +185,12 @@ fn write_header(header: &Header, out: &mut Vec<u8>) -> Result<(), CodecError> {
         out.extend_from_slice(&generation.to_be_bytes());
     }
     Ok(())
+}
+
+fn flags(header: &Header) -> u8 {
+    let encrypted = if header.encrypted { ENCRYPTED } else { 0 };
+    let compressed = if header.compressed { COMPRESSED } else { 0 };
+    encrypted | compressed
 }
 
 /// Takes an envelope apart, having verified all of it except the value itself.
@@ -196,13 +211,14 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Envelope<'_>, Rejected> {
         return Err(Rejected::Version);
     }
     let body = verified(bytes)?;
-    let encrypted = match flags {
-        [0, 0] => false,
-        [ENCRYPTED, 0] => true,
-        _ => return Err(Rejected::Version),
+    let [flags, 0] = flags else {
+        return Err(Rejected::Version);
     };
+    if flags & !(ENCRYPTED | COMPRESSED) != 0 {
+        return Err(Rejected::Version);
+    }
     let codec = Codec::from_id(codec).ok_or(Rejected::Codec)?;
-    read_rest(codec, encrypted, body)
+    read_rest(codec, flags, body)
 }
 
 /// All but the checksum, if that is right.
@@ -223,13 +239,14 @@ fn verified(bytes: &[u8]) -> Result<&[u8], Rejected> {
     }
 }
 
-fn read_rest(codec: Codec, encrypted: bool, body: &[u8]) -> Result<Envelope<'_>, Rejected> {
+fn read_rest(codec: Codec, flags: u8, body: &[u8]) -> Result<Envelope<'_>, Rejected> {
     let mut rest = Reader(body.get(8..).unwrap_or_default());
     let stamp = rest.word()?;
     let key_hash = rest.word()?;
     let origin = rest.word()?;
     let fingerprint = rest.word()?;
     let expires_at_ms = rest.word()?;
+    let filled_at_ms = rest.word()?;
     let load_ms = u32::from_le_bytes(rest.take()?);
     let [levels, tags, reserved @ ..] = rest.take::<4>()?;
     if reserved != [0, 0] {
@@ -247,12 +264,14 @@ fn read_rest(codec: Codec, encrypted: bool, body: &[u8]) -> Result<Envelope<'_>,
     let length = named.len().saturating_sub(rest.0.len());
     let header = Header {
         codec,
-        encrypted,
+        encrypted: flags & ENCRYPTED != 0,
+        compressed: flags & COMPRESSED != 0,
         stamp,
         key_hash,
         origin,
         fingerprint,
         expires_at_ms,
+        filled_at_ms,
         load_ms,
         levels,
         generations,
@@ -308,6 +327,7 @@ impl fmt::Display for Rejected {
             Self::Codec => "the entry's codec is not built in",
             Self::Encrypted => "the entry is encrypted, and no key is set",
             Self::NotEncrypted => "the entry is not encrypted",
+            Self::Compressed => compression::REJECTED,
             Self::Sealed(Sealed::Tampered) => "the entry does not decrypt under this key",
             Self::Sealed(Sealed::Under(id)) => {
                 return write!(

@@ -1,6 +1,11 @@
 //! What can be cached, and everything the untyped layers need to know about its type.
 
 pub(crate) mod codec;
+#[cfg(feature = "compression")]
+pub(crate) mod compression;
+#[cfg(not(feature = "compression"))]
+#[path = "uncompressed.rs"]
+pub(crate) mod compression;
 mod depth;
 pub(crate) mod envelope;
 mod fingerprint;

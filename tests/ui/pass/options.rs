@@ -129,13 +129,13 @@ async fn until_midnight(id: u64) -> u64 {
     id
 }
 
-#[cached(skip(fresh), bypass = *fresh || user.id == 0, codec = "json")]
+#[cached(skip(fresh), bypass = *fresh || user.id == 0, codec = "json", compress = true)]
 async fn fresh(user: User, fresh: &bool) -> u64 {
     let _ = fresh;
     user.id
 }
 
-#[cached(near = false)]
+#[cached(near = false, compress = false)]
 async fn not_near(id: u64) -> u64 {
     id
 }

@@ -1,9 +1,10 @@
-//! An envelope whose payload is encrypted: what that is bound to, and who may open it.
+//! An envelope whose payload is encrypted: what that is bound to, and who may open it. What was compressed was so before.
 
 use std::borrow::Cow;
 
 use super::{Envelope, Header, Rejected, around_generations};
 use crate::value::codec::CodecError;
+use crate::value::compression;
 use crate::value::seal::Keys;
 
 /// What a payload is encrypted for: the key it stands under, and all that stands before it but the generations.
@@ -49,9 +50,18 @@ pub(crate) enum Sealed {
 }
 
 impl<'a> Envelope<'a> {
-    /// The encoded value under this key. With keys for encryption only what one of them encrypted counts, because anybody who
-    /// can write to Redis can write the rest; without any, nothing that is encrypted does.
+    /// The encoded value under this key, in clear and at its full length.
     pub(crate) fn open(&self, key: &str, keys: Option<&Keys>) -> Result<Cow<'a, [u8]>, Rejected> {
+        let opened = self.decrypt(key, keys)?;
+        match self.header.compressed {
+            false => Ok(opened),
+            true => compression::decompress(&opened).map(Cow::Owned),
+        }
+    }
+
+    /// The payload in clear. With keys for encryption only what one of them encrypted counts, because anybody who
+    /// can write to Redis can write the rest; without any, nothing that is encrypted does.
+    fn decrypt(&self, key: &str, keys: Option<&Keys>) -> Result<Cow<'a, [u8]>, Rejected> {
         let bound = Bound {
             key,
             head: self.head,

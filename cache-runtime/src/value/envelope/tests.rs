@@ -9,11 +9,13 @@ fn header(generations: Vec<u64>, levels: u8) -> Header {
     Header {
         codec: Codec::DEFAULT.unwrap(),
         encrypted: false,
+        compressed: false,
         stamp: 0x0102_0304_0506_0708,
         key_hash: key_hash("user:7"),
         origin: 3,
         fingerprint: 4,
         expires_at_ms: u64::MAX,
+        filled_at_ms: 5,
         load_ms: 12,
         levels,
         generations: generations.into(),
@@ -51,22 +53,23 @@ fn the_layout_is_fixed() {
             b'C',
             b'H',
             b'E',
-            2,
+            3,
             Codec::DEFAULT.unwrap().id(),
             0,
             0
         ]
     );
     assert_eq!(bytes[8..16], [8, 7, 6, 5, 4, 3, 2, 1]);
-    assert_eq!(bytes[48..56], [12, 0, 0, 0, 1, 1, 0, 0]);
+    assert_eq!(bytes[48..56], [5, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(bytes[56..64], [12, 0, 0, 0, 1, 1, 0, 0]);
     assert_eq!(
-        bytes[56..72],
+        bytes[64..80],
         [0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 10]
     );
-    assert_eq!(bytes[72..79], *b"\x05\0tag@a");
-    assert_eq!(bytes[79..86], *b"payload");
-    let checksum = xxh3_64_with_seed(&bytes[72..86], xxh3_64(&bytes[..56]));
-    assert_eq!(bytes[86..], checksum.to_le_bytes());
+    assert_eq!(bytes[80..87], *b"\x05\0tag@a");
+    assert_eq!(bytes[87..94], *b"payload");
+    let checksum = xxh3_64_with_seed(&bytes[80..94], xxh3_64(&bytes[..64]));
+    assert_eq!(bytes[94..], checksum.to_le_bytes());
 }
 
 #[test]
@@ -139,7 +142,7 @@ fn forged(at: usize, byte: u8) -> Result<(), Rejected> {
     let mut bytes = written(&header(vec![1], 1), b"payload");
     bytes.truncate(bytes.len() - CHECKSUM);
     bytes[at] = byte;
-    let count = usize::from(bytes[52]) + usize::from(bytes[53]);
+    let count = usize::from(bytes[60]) + usize::from(bytes[61]);
     let (head, tail) = around_generations(&bytes, count);
     let checksum = checksum(head, tail);
     bytes.extend_from_slice(&checksum.to_le_bytes());
@@ -155,13 +158,34 @@ fn each_reason_to_reject_is_told_apart() {
     assert_eq!(forged(0, 0), Err(Rejected::Foreign));
     assert_eq!(forged(4, 1), Err(Rejected::Version));
     assert_eq!(forged(5, 99), Err(Rejected::Codec));
-    assert_eq!(forged(6, 2), Err(Rejected::Version));
-    assert_eq!(forged(6, 3), Err(Rejected::Version));
+    assert_eq!(forged(6, 4), Err(Rejected::Version));
+    assert_eq!(forged(6, 0x80), Err(Rejected::Version));
     assert_eq!(forged(7, 1), Err(Rejected::Version));
-    assert_eq!(forged(54, 1), Err(Rejected::Version));
-    assert_eq!(forged(55, 1), Err(Rejected::Version));
-    assert_eq!(forged(53, 200), Err(Rejected::Truncated));
-    assert_eq!(forged(53, 255), Err(Rejected::Version));
+    assert_eq!(forged(62, 1), Err(Rejected::Version));
+    assert_eq!(forged(63, 1), Err(Rejected::Version));
+    assert_eq!(forged(61, 200), Err(Rejected::Truncated));
+    assert_eq!(forged(61, 255), Err(Rejected::Version));
+}
+
+#[test]
+fn a_compressed_entry_opens_where_that_is_built_in_and_else_the_feature_is_named() {
+    let compressed = Header {
+        compressed: true,
+        ..header(vec![1], 1)
+    };
+    // Five bytes that stand in the block as they are.
+    let bytes = written(&compressed, b"\x05\0\0\0\x50hello");
+
+    let opened = read(&bytes).unwrap().open("user:7", None);
+
+    match cfg!(feature = "compression") {
+        true => assert_eq!(opened.as_deref(), Ok(&b"hello"[..])),
+        false => {
+            assert_eq!(opened, Err(Rejected::Compressed));
+            let said = Rejected::Compressed.to_string();
+            assert!(said.contains("without the feature `compression`"), "{said}");
+        }
+    }
 }
 
 #[test]
@@ -204,18 +228,21 @@ fn bytes_after_the_end_are_rejected() {
 proptest! {
     #[test]
     fn what_is_written_is_read(
-        words in any::<[u64; 5]>(),
+        words in any::<[u64; 6]>(),
+        flags in any::<[bool; 2]>(),
         load_ms: u32,
         generations in vec(any::<u64>(), 0..=255),
         levels: u8,
         payload in vec(any::<u8>(), 0..500),
     ) {
-        let [stamp, key_hash, origin, fingerprint, expires_at_ms] = words;
+        let [stamp, key_hash, origin, fingerprint, expires_at_ms, filled_at_ms] = words;
+        let [encrypted, compressed] = flags;
         let levels = levels.min(generations.len() as u8);
         let codec = Codec::DEFAULT.unwrap();
         let generations = generations.into();
         let header = Header {
-            codec, encrypted: false, stamp, key_hash, origin, fingerprint, expires_at_ms, load_ms, levels, generations,
+            codec, encrypted, compressed, stamp, key_hash, origin, fingerprint, expires_at_ms, filled_at_ms, load_ms, levels,
+            generations,
         };
         let bytes = written(&header, &payload);
         let read = read(&bytes).unwrap();

@@ -21,11 +21,13 @@ fn header() -> Header {
     Header {
         codec: Codec::DEFAULT.unwrap(),
         encrypted: true,
+        compressed: false,
         stamp: 1,
         key_hash: key_hash("user:7"),
         origin: 3,
         fingerprint: 4,
         expires_at_ms: 5,
+        filled_at_ms: 5,
         load_ms: 6,
         levels: 2,
         generations: vec![7, 8, 9].into(),
@@ -53,7 +55,7 @@ fn opened(bytes: &[u8], key: &str, keys: Option<&Keys>) -> Result<Vec<u8>, Rejec
 fn altered(bytes: &[u8], at: usize, byte: u8) -> Vec<u8> {
     let mut bytes = bytes[..bytes.len() - CHECKSUM].to_vec();
     bytes[at] = byte;
-    let count = usize::from(bytes[52]) + usize::from(bytes[53]);
+    let count = usize::from(bytes[60]) + usize::from(bytes[61]);
     let (head, tail) = around_generations(&bytes, count);
     let checksum = checksum(head, tail);
     bytes.extend_from_slice(&checksum.to_le_bytes());
@@ -95,7 +97,7 @@ fn an_entry_under_another_key_does_not_open() {
 fn an_entry_that_was_altered_in_any_byte_does_not_open() {
     let keys = keys(&[1]);
     let bytes = sealed(&keys);
-    let generations = 56..56 + 3 * 8;
+    let generations = 64..64 + 3 * 8;
 
     for at in 0..bytes.len() - CHECKSUM {
         for change in [1, 0x80] {
