@@ -4,7 +4,9 @@
 //! A new option is a slot, a name in `NAMES` and a line in `read`.
 
 use crate::errors::{Errors, remedy};
-use crate::options::{self, CacheName, Calls, Coalesce, Codec, Prefix, Prefixes, Tags, Ttl, When};
+use crate::options::{
+    self, Batch, CacheName, Calls, Coalesce, Codec, Prefix, Prefixes, Tags, Ttl, When,
+};
 use crate::template::Template;
 use proc_macro2::{Group, TokenStream, TokenTree};
 use std::time::Duration;
@@ -83,6 +85,7 @@ pub(crate) struct CachedArgs {
     pub(crate) ttl: Slot<Ttl>,
     pub(crate) prefix: Slot<Prefix>,
     pub(crate) key: Slot<Template>,
+    pub(crate) batch: Slot<Batch>,
     pub(crate) skip: Slot<Vec<Ident>>,
     pub(crate) sensitive: Slot<Vec<Ident>>,
     pub(crate) tags: Slot<Tags>,
@@ -110,6 +113,7 @@ impl Options for CachedArgs {
         "ttl",
         "prefix",
         "key",
+        "batch",
         "skip",
         "sensitive",
         "tags",
@@ -136,6 +140,7 @@ impl Options for CachedArgs {
             "ttl" => assign(&mut self.ttl, name, input),
             "prefix" => assign(&mut self.prefix, name, input),
             "key" => assign(&mut self.key, name, input),
+            "batch" => options::batch(name, input).and_then(|it| fill(&mut self.batch, name, it)),
             "skip" => list(&mut self.skip, name, input),
             "sensitive" => list(&mut self.sensitive, name, input),
             "tags" => assign(&mut self.tags, name, input),

@@ -9,6 +9,7 @@
 //! so the lease is only granted while the entry is the one that was seen, and the near tier is asked again.
 
 mod act;
+mod batch;
 mod fill;
 mod load;
 mod plain;
@@ -21,11 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{self, Instant};
+use crate::collection::Absent;
 use crate::entry::{Aged, Found, Query};
 use crate::flight::{Cabin, Follower, Joined, Landing, Seat};
 use crate::inner::Inner;
 use crate::intent::Intent;
-use crate::key::Key;
+use crate::key::{Key, Unwritable};
 use crate::lease::Permit;
 use crate::limit::Limit;
 use crate::log;
@@ -37,6 +39,7 @@ use crate::seen::Seen;
 use crate::stats::Counters;
 use crate::store::Trouble;
 use crate::value::{Kind, Shared};
+pub(crate) use batch::Batch;
 pub(crate) use rules::Ruling;
 pub use rules::{Negative, Rules};
 pub(crate) use ttl::Ttl;
@@ -156,11 +159,7 @@ impl Call {
                 None => changes += 1,
             }
         }
-        Turn::Load(Load {
-            seat: None,
-            aged: None,
-            failed,
-        })
+        Turn::Load(Load::alone(failed))
     }
 
     /// Waits for the flight, no longer than one waits who has something else to return.
@@ -170,6 +169,8 @@ impl Call {
             None => Some(follower.landing().await),
         };
         match landing {
+            // A batch found that there is nothing, which is no value of this function.
+            Some(Landing::Landed(value)) if value.is::<Absent>() => Followed::Failed,
             Some(Landing::Landed(value)) => {
                 self.counters.coalesced.one();
                 Followed::Value(value)
@@ -380,6 +381,13 @@ impl Call {
             aged,
             failed,
         })
+    }
+
+    /// An entry that cannot be invalidated by all of its tags must not be kept.
+    pub(crate) fn cannot_be_tagged(&self, problem: &Unwritable) {
+        self.counters.errors.one();
+        let no_tag = || log::no_tag(self.key.as_str(), problem);
+        self.cache.unwritable(problem, no_tag);
     }
 
     /// How long the entry is to be there, the time included in which it has expired.

@@ -1,6 +1,7 @@
 //! One entry, read from and packed for the tiers.
 
 mod judge;
+mod many;
 mod parcel;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::store::{Read, Trouble};
 use crate::value::envelope::{self, Envelope, Generations};
 use crate::value::{Kind, Shared};
 use judge::{Judged, Life, Mismatch, judge, judge_of_any_type};
+pub(crate) use many::fetch_many;
 pub(crate) use parcel::Parcel;
 
 /// What a look-up found.
@@ -92,9 +94,13 @@ impl Query<'_> {
         }
     }
 
-    /// What the answer of Redis to a look-up amounts to.
-    pub(crate) async fn answer(self, read: Read, view: View) -> Found {
-        match self.weigh(read, view).await {
+    /// What the answer of Redis to a look-up amounts to, or that there is none.
+    pub(crate) async fn answer(self, read: Result<Read, Trouble>, view: View) -> Found {
+        let answer = match answered(read, self.counters) {
+            Ok(read) => self.weigh(read, view).await,
+            Err(away) => Err(away),
+        };
+        match answer {
             Ok(answer) => self.found(answer, view),
             Err(away) => self.find_here(view, away),
         }

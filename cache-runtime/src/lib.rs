@@ -8,11 +8,13 @@ pub mod __fuzz;
 #[path = "private.rs"]
 pub mod __private;
 mod acting;
+mod batch;
 mod blocking;
 mod breaker;
 mod cache;
 mod call;
 mod clock;
+mod collection;
 mod config;
 mod duration;
 mod entry;
@@ -45,6 +47,7 @@ mod seen;
 mod site;
 mod stats;
 mod store;
+mod together;
 mod value;
 mod variable;
 

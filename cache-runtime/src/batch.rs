@@ -1,0 +1,451 @@
+//! A call of a batch function: its ids, found one by one, and its body, run with those that nobody has.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::__private::{Tags, alone, asks_near, proceed};
+use crate::call::{Batch as Calls, Call, Rules, Ttl};
+use crate::clock;
+use crate::collection::{Collection, Holding, share, take};
+use crate::entry;
+use crate::global;
+use crate::inner::Inner;
+use crate::intent::{Here, Intent, Purpose, Reached, Unnamed};
+use crate::key::{Key, KeyWriter, Unwritable};
+use crate::log;
+use crate::near::Asker;
+use crate::outcome::Outcome;
+use crate::site::{Bound, CallSite};
+use crate::value::Kind;
+use crate::variable;
+
+/// One call of a batch function that was not answered at once.
+pub struct Batch<Id, O: Outcome, H>
+where
+    O::Value: Collection<Id>,
+{
+    /// As they were given.
+    ids: Vec<Id>,
+    /// `None`: the body is run with all of them, and nothing is cached.
+    asked: Option<Asked<Id, O, H>>,
+}
+
+/// What is asked for: each key once, however often its id was given.
+struct Asked<Id, O: Outcome, H>
+where
+    O::Value: Collection<Id>,
+{
+    site: &'static CallSite,
+    bound: Arc<Bound>,
+    /// Which key each id has.
+    keys: Vec<usize>,
+    /// What is known of each key: its value, or that there is none.
+    known: Vec<Option<Option<Value<Id, O>>>>,
+    /// The others: which id, which key, which call.
+    calls: Vec<(usize, usize, Call)>,
+    holding: PhantomData<fn() -> H>,
+}
+
+type Value<Id, O> = <<O as Outcome>::Value as Collection<Id>>::Value;
+
+/// What every call of one batch has in common.
+struct Site<'a> {
+    site: &'static CallSite,
+    cache: &'a Arc<Inner>,
+    bound: &'a Arc<Bound>,
+    kind: Kind,
+    intent: Option<&'a Arc<Intent>>,
+}
+
+/// Begins a call: writes the key of every id, and answers at once where the process has all of them.
+pub fn batch<Id, O, H, K>(
+    bypass: bool,
+    site: &'static CallSite,
+    _outcome: O,
+    _holding: H,
+    ids: &[Id],
+    key: K,
+) -> ControlFlow<O::Returned, Batch<Id, O, H>>
+where
+    Id: Clone,
+    O: Outcome,
+    O::Value: Collection<Id>,
+    H: Holding<Id, O::Value>,
+    K: Fn(&mut KeyWriter<'_>, &Id),
+{
+    let Here { text, intent } = Here::take(true);
+    let uncached = |text, reached: Reached| {
+        if let Some(intent) = &intent {
+            intent.reach(reached);
+        }
+        proceed(text, intent.as_ref());
+        let ids = ids.to_vec();
+        ControlFlow::Continue(Batch { ids, asked: None })
+    };
+    let (cache, bypasses_all) = global::current(site.policy().cache);
+    let Some(cache) = cache else {
+        let none = site.policy().cache.unwrap_or_default();
+        return uncached(text, Reached::NoCache(none));
+    };
+    let cache = cache.inner();
+    let unnamed = |problem: String| {
+        Reached::Unnamed(Unnamed {
+            problem,
+            cache: Arc::clone(cache),
+            prefix: site.prefix(),
+        })
+    };
+    match intent.as_deref().map(|intent| intent.purpose) {
+        Some(Purpose::Name | Purpose::Peek) => {
+            let problem = "it is one of many ids, each of which has an entry of its own";
+            return uncached(text, unnamed(problem.to_owned()));
+        }
+        _ if bypass || bypasses_all || !cache.is_enabled() => {
+            return uncached(text, Reached::Nothing);
+        }
+        Some(Purpose::Refresh) | None => {}
+    }
+    let bound = cache.bound(site);
+    let begun = Site {
+        site,
+        cache,
+        bound: &bound,
+        kind: Kind::of::<H::Held>().in_version(site.policy().version),
+        intent: intent.as_ref(),
+    };
+    let mut text = text;
+    let asked = match begun.ask::<Id, O, H, K>(&mut text, ids, key) {
+        Ok(asked) => asked,
+        Err(problem) => {
+            bound.counters.errors.one();
+            cache.unwritable(&problem, || log::no_key(site.function(), &problem));
+            return uncached(text, unnamed(problem.to_string()));
+        }
+    };
+    proceed(text, intent.as_ref());
+    let batch = Batch {
+        ids: ids.to_vec(),
+        asked: None,
+    };
+    match asked.calls.is_empty() {
+        true => ControlFlow::Break(batch.finish(asked)),
+        false => ControlFlow::Continue(Batch {
+            asked: Some(asked),
+            ..batch
+        }),
+    }
+}
+
+impl Site<'_> {
+    /// What the process has of these ids, and the calls of those that it does not have.
+    fn ask<Id, O, H, K>(
+        &self,
+        text: &mut String,
+        ids: &[Id],
+        key: K,
+    ) -> Result<Asked<Id, O, H>, Unwritable>
+    where
+        O: Outcome,
+        O::Value: Collection<Id>,
+        H: Holding<Id, O::Value>,
+        K: Fn(&mut KeyWriter<'_>, &Id),
+    {
+        let cache = self.cache;
+        let mut terms = cache.terms(self.site.policy());
+        let purpose = self.intent.map(|intent| intent.purpose);
+        if purpose == Some(Purpose::Refresh) {
+            terms.early = f64::INFINITY;
+        }
+        // While Redis is away a call goes on, because one of them has to find it again.
+        let near = asks_near(purpose) && terms.near.allow() && cache.is_settled();
+        let ttl = Ttl::Fixed(cache.ttl(self.site.ttl(variable::ttl)));
+        let mut named: HashMap<Box<str>, usize> = HashMap::with_capacity(ids.len());
+        let mut asked = Asked {
+            site: self.site,
+            bound: Arc::clone(self.bound),
+            keys: Vec::with_capacity(ids.len()),
+            known: Vec::new(),
+            calls: Vec::new(),
+            holding: PhantomData,
+        };
+        for (place, id) in ids.iter().enumerate() {
+            text.clear();
+            let written = |writer: &mut KeyWriter<'_>| key(writer, id);
+            let (levels, origin) = (self.bound).write_of::<K>(text, cache.hash_key(), written)?;
+            let number = asked.known.len();
+            match named.entry(text.as_str().into()) {
+                Slot::Occupied(same) => {
+                    asked.keys.push(*same.get());
+                    continue;
+                }
+                Slot::Vacant(slot) => slot.insert(number),
+            };
+            asked.keys.push(number);
+            let asker = Asker::new(origin, &terms);
+            let found = near.then(|| entry::near(cache, text, asker, self.kind));
+            let found = found.flatten().as_ref().and_then(take::<Id, O::Value, H>);
+            match &found {
+                Some(_) => self.bound.counters.near_hits.one(),
+                None => asked.calls.push((
+                    place,
+                    number,
+                    Call {
+                        key: Key::new(text, levels, origin),
+                        kind: self.kind,
+                        ttl,
+                        ruling: None,
+                        terms,
+                        counters: Arc::clone(&self.bound.counters),
+                        limit: self.bound.limit.clone(),
+                        cache: Arc::clone(cache),
+                        intent: self.intent.map(Arc::clone),
+                    },
+                )),
+            }
+            asked.known.push(found);
+        }
+        Ok(asked)
+    }
+}
+
+impl<Id, O, H> Batch<Id, O, H>
+where
+    Id: Clone,
+    O: Outcome,
+    O::Value: Collection<Id>,
+    H: Holding<Id, O::Value>,
+{
+    /// Sets a ttl that was computed for this call. It runs from now on, not from the end of the load.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        let ttl = Ttl::Until(clock::after(clock::now(), ttl));
+        self.calls().for_each(|(_, call)| call.ttl = ttl);
+        self
+    }
+
+    /// Says what the value of an entry is asked before it is kept.
+    #[must_use]
+    pub fn rules(mut self, name: impl FnOnce(&mut Rules<H::Held>)) -> Self {
+        let mut rules = Rules::new();
+        name(&mut rules);
+        let ruling = rules.ruling();
+        let calls = self.calls();
+        calls.for_each(|(_, call)| call.ruling = Some(Arc::clone(&ruling)));
+        self
+    }
+
+    /// Names the tags of the entry of an id.
+    #[must_use]
+    pub fn tags(mut self, name: impl Fn(&mut Tags<'_>, &Id)) -> Self {
+        let mut untagged = false;
+        for (id, call) in self.calls() {
+            match Tags::of(&call.cache, |tags| name(tags, id)) {
+                Ok(groups) => call.key = call.key.clone().with_tags(Some(groups)),
+                Err(problem) => {
+                    call.cannot_be_tagged(&problem);
+                    untagged = true;
+                    break;
+                }
+            }
+        }
+        self.asked = self.asked.filter(|_| !untagged);
+        self
+    }
+
+    fn calls(&mut self) -> impl Iterator<Item = (&Id, &mut Call)> {
+        let ids = &self.ids;
+        let calls = self.asked.iter_mut().flat_map(|asked| &mut asked.calls);
+        calls.filter_map(|(place, _, call)| Some((ids.get(*place)?, call)))
+    }
+
+    /// Returns what is cached of the ids, and what the body returns for the others. The body may be run again for what was
+    /// to be loaded by somebody else and was not, unless it runs only once.
+    ///
+    /// # Cancellation
+    /// Dropping this drops the body; whoever waits for the same ids takes over.
+    pub async fn run<L, B>(mut self, repeats: bool, mut load: L) -> O::Returned
+    where
+        L: FnMut(Vec<Id>) -> B,
+        B: Future<Output = O::Returned>,
+    {
+        match self.asked.take() {
+            // Boxed, so that a cached function's future is hardly larger than its body's.
+            Some(asked) => Box::pin(self.run_cached(asked, repeats, load)).await,
+            None => alone(load(self.ids)).await,
+        }
+    }
+
+    async fn run_cached<L, B>(
+        self,
+        mut asked: Asked<Id, O, H>,
+        repeats: bool,
+        mut load: L,
+    ) -> O::Returned
+    where
+        L: FnMut(Vec<Id>) -> B,
+        B: Future<Output = O::Returned>,
+    {
+        let asks = std::mem::take(&mut asked.calls);
+        let places: Vec<_> = asks.iter().map(|(place, key, _)| (*place, *key)).collect();
+        let calls = asks.into_iter().map(|(.., call)| call).collect();
+        let mut calls = Calls::new(calls, repeats, O::Value::LACKS);
+        loop {
+            calls.turn().await;
+            let loads = calls.loads();
+            if !loads.is_empty() {
+                let loads: Vec<_> = loads.iter().filter_map(|load| places.get(*load)).collect();
+                let missing = loads.iter().filter_map(|(place, _)| self.ids.get(*place));
+                let missing: Vec<Id> = missing.cloned().collect();
+                let place = calls.ready().await;
+                let began = clock::now();
+                // What was returned must not live across the fill: an error that is not `Send` would make the future so.
+                let values = match O::split(place.run(load(missing.clone())).await) {
+                    Ok(loaded) => loaded.take_apart(&missing),
+                    Err(returned) => {
+                        calls.fail();
+                        return returned;
+                    }
+                };
+                let values = match values {
+                    Ok(values) => values,
+                    Err(whole) => {
+                        calls.fail();
+                        asked.bound.counters.errors.one();
+                        log::misfits(asked.site.function());
+                        return O::join(whole);
+                    }
+                };
+                let shared = values
+                    .iter()
+                    .map(|value| share::<Id, O::Value, H>(value.as_ref()));
+                let landing = calls.land(shared.collect(), began);
+                for ((_, key), value) in loads.into_iter().zip(values) {
+                    if let Some(known) = asked.known.get_mut(*key) {
+                        *known = Some(value);
+                    }
+                }
+                landing.await;
+            }
+            if calls.is_done() {
+                break;
+            }
+            calls.follow().await;
+        }
+        for (found, (_, key)) in calls.found().zip(places) {
+            if let (Some(found), Some(known)) = (found, asked.known.get_mut(key)) {
+                *known = take::<Id, O::Value, H>(found);
+            }
+        }
+        self.finish(asked)
+    }
+
+    /// What the function returns for its ids.
+    fn finish(self, mut asked: Asked<Id, O, H>) -> O::Returned {
+        let mut uses = vec![0_usize; asked.known.len()];
+        for key in &asked.keys {
+            if let Some(uses) = uses.get_mut(*key) {
+                *uses += 1;
+            }
+        }
+        let values = self.ids.into_iter().zip(&asked.keys).map(|(id, key)| {
+            let uses = uses.get_mut(*key).map(|uses| {
+                *uses = uses.saturating_sub(1);
+                *uses
+            });
+            let known = asked.known.get_mut(*key);
+            let value = match uses {
+                // The last one needs no copy.
+                Some(0) => known.and_then(Option::take),
+                _ => known.and_then(|known| known.clone()),
+            };
+            (id, value.flatten())
+        });
+        O::join(O::Value::put_together(values))
+    }
+}
+
+impl<Id, O: Outcome, H> fmt::Debug for Batch<Id, O, H>
+where
+    O::Value: Collection<Id>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("ids", &self.ids.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// An argument of a batch function, for every run of its body.
+#[derive(Debug)]
+pub struct Spare<T> {
+    again: Option<fn(&T) -> T>,
+    value: Option<T>,
+}
+
+impl<T> Spare<T> {
+    /// This argument, and how to have another one.
+    pub fn new(again: Option<fn(&T) -> T>, value: T) -> Self {
+        let value = Some(value);
+        Self { again, value }
+    }
+
+    /// Whether it can be taken more than once.
+    #[must_use]
+    pub fn repeats(&self) -> bool {
+        self.again.is_some()
+    }
+
+    /// The argument.
+    pub fn take(&mut self) -> T {
+        let taken = match (self.again, &self.value) {
+            (Some(again), Some(value)) => Some(again(value)),
+            _ => self.value.take(),
+        };
+        match taken {
+            Some(value) => value,
+            None => unreachable!("a body whose arguments cannot be had again is run once"),
+        }
+    }
+}
+
+/// Stands for the type of an argument: `(&Sort::of(&argument)).again()` finds out whether there can be another one, as in
+/// [`outcome`](crate::outcome).
+#[derive(Debug)]
+pub struct Sort<T>(PhantomData<fn() -> T>);
+
+impl<T> Sort<T> {
+    /// That of this argument.
+    pub fn of(_: &T) -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// An argument that can be cloned.
+pub trait ViaClone<T> {
+    /// How to have another one.
+    fn again(&self) -> Option<fn(&T) -> T>;
+}
+
+impl<T: Clone> ViaClone<T> for Sort<T> {
+    fn again(&self) -> Option<fn(&T) -> T> {
+        Some(T::clone)
+    }
+}
+
+/// Any other argument.
+pub trait ViaMove<T> {
+    /// There is no other one.
+    fn again(&self) -> Option<fn(&T) -> T>;
+}
+
+impl<T> ViaMove<T> for &Sort<T> {
+    fn again(&self) -> Option<fn(&T) -> T> {
+        None
+    }
+}
