@@ -61,7 +61,13 @@ async fn found_user(source: &Source, id: u64) -> Result<Option<String>, String> 
     Ok(source.ask(&[id])?.remove(&id))
 }
 
-#[cached(batch, ttl = 300, negative_ttl = "200ms", prefix = "found", key = "{id}")]
+#[cached(
+    batch,
+    ttl = 300,
+    negative_ttl = "200ms",
+    prefix = "found",
+    key = "{id}"
+)]
 async fn found_users(source: &Source, ids: &[u64]) -> Result<BTreeMap<u64, String>, String> {
     Ok(source.ask(ids)?.into_iter().collect())
 }
@@ -108,7 +114,10 @@ async fn the_body_is_asked_for_those_that_nobody_has_each_once_and_in_order() {
         let source = Source::default();
         with_cache(cache, async {
             assert_eq!(users(&source, vec![3, 1, 3, 2]).await, Ok(map(&[1, 2, 3])));
-            assert_eq!(users(&source, vec![1, 9, 2, 7, 9]).await, Ok(map(&[1, 2, 7, 9])));
+            assert_eq!(
+                users(&source, vec![1, 9, 2, 7, 9]).await,
+                Ok(map(&[1, 2, 7, 9]))
+            );
             assert_eq!(users(&source, vec![9, 7, 3]).await, Ok(map(&[3, 7, 9])));
             assert_eq!(users(&source, vec![]).await, Ok(map(&[])));
         })
@@ -226,7 +235,10 @@ async fn an_id_without_a_value_is_asked_for_again_unless_a_negative_ttl_keeps_th
 async fn what_the_map_holds_beyond_the_ids_is_neither_returned_nor_kept() {
     #[cached(batch)]
     async fn squares(ids: Vec<u8>) -> HashMap<u8, u32> {
-        (0..=u8::MAX).filter(|id| *id < 200 || ids.is_empty()).map(|id| (id, 1)).collect()
+        (0..=u8::MAX)
+            .filter(|id| *id < 200 || ids.is_empty())
+            .map(|id| (id, 1))
+            .collect()
     }
     let cache = Cache::builder().open().await.unwrap();
     with_cache(cache.clone(), async {

@@ -63,7 +63,9 @@ impl Truth {
         self.asked.lock().unwrap().push(ids.to_vec());
         let of = |id: &usize| (*id, self.versions[*id].load(Ordering::SeqCst));
         let read = ids.iter().filter(|id| **id < USERS).map(of).collect();
-        let held = ids.first().is_some_and(|id| self.held.lock().unwrap().contains(id));
+        let held = ids
+            .first()
+            .is_some_and(|id| self.held.lock().unwrap().contains(id));
         if let (true, Some(gate)) = (held, &self.reached) {
             gate.reached.add_permits(1);
             gate.open.acquire().await.unwrap().forget();
@@ -194,7 +196,11 @@ async fn an_invalidation_during_a_load_ends_exactly_the_entries_that_it_covers()
 
             let new = read(&cache, &truth, &[1, 2, 3]).await.unwrap().unwrap();
             assert_eq!(new[&2], 1, "{how}: the old value was left behind");
-            let due = if how == "prefix" { vec![1, 2, 3] } else { vec![2] };
+            let due = if how == "prefix" {
+                vec![1, 2, 3]
+            } else {
+                vec![2]
+            };
             assert_eq!(truth.asked(), [due], "{how}");
             cache.clear("*").await.unwrap();
         }
@@ -269,7 +275,11 @@ async fn batches_that_overlap_in_any_order_load_each_id_once_in_all() {
                     assert!(calls <= 1);
                 }));
             }
-            let all = async { while let Some(ended) = tasks.join_next().await { ended.unwrap() } };
+            let all = async {
+                while let Some(ended) = tasks.join_next().await {
+                    ended.unwrap()
+                }
+            };
             let all = tokio::time::timeout(support::DEADLINE, all).await;
             assert!(all.is_ok(), "round {round}: batches wait for each other");
             for (id, loads) in truth.loads() {
@@ -291,7 +301,11 @@ async fn what_somebody_else_fails_to_load_is_loaded_with_another_run_of_the_body
         let failing = read(&cache, &truth, &[1, 2]);
         truth.reached(1).await;
         let other = read(&cache, &truth, &[2, 3]);
-        wait_until_async(async || truth.asked.lock().unwrap().len() == 2, "3 is loaded").await;
+        wait_until_async(
+            async || truth.asked.lock().unwrap().len() == 2,
+            "3 is loaded",
+        )
+        .await;
         truth.open();
         assert!(failing.await.unwrap().is_err());
         assert_eq!(other.await.unwrap().unwrap().len(), 2);
@@ -327,7 +341,11 @@ async fn a_body_that_runs_once_runs_when_nobody_else_loads_any_of_the_rest() {
             assert_eq!(first.await.unwrap().is_err(), !fails.is_empty());
             let (read, calls) = once.await.unwrap();
             assert_eq!((read.unwrap().len(), calls), (2, 1));
-            let due = if fails.is_empty() { vec![3] } else { vec![3, 2] };
+            let due = if fails.is_empty() {
+                vec![3]
+            } else {
+                vec![3, 2]
+            };
             assert_eq!(truth.asked(), [vec![1, 2], due]);
             cache.clear("*").await.unwrap();
         }
@@ -358,14 +376,21 @@ async fn whoever_waits_for_a_batch_that_is_dropped_takes_over_what_it_needs() {
         let dropped = read(&cache, &truth, &[1, 2, 3]);
         truth.reached(1).await;
         let waiting = [&[2, 4], &[3, 2]].map(|ids| read(&cache, &truth, ids));
-        waits(&cache, |cache| in_flight(cache) >= 3 && truth.asked.lock().unwrap().len() == 2).await;
+        waits(&cache, |cache| {
+            in_flight(cache) >= 3 && truth.asked.lock().unwrap().len() == 2
+        })
+        .await;
         dropped.abort();
         assert!(dropped.await.is_err());
         for waiting in waiting {
             assert_eq!(waiting.await.unwrap().unwrap().len(), 2);
         }
         let loads = truth.loads();
-        assert_eq!((loads[&2], loads[&3], loads[&4]), (2, 2, 1), "once more each");
+        assert_eq!(
+            (loads[&2], loads[&3], loads[&4]),
+            (2, 2, 1),
+            "once more each"
+        );
         wait_until_async(async || in_flight(&cache) == 0, "no flight is left").await;
         cache.clear("*").await.unwrap();
     }

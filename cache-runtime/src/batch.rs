@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::__private::{Tags, alone, asks_near, proceed};
 use crate::call::{Batch as Calls, Call, Rules, Ttl};
 use crate::clock;
-use crate::collection::{Collection, Holding, share, take};
+use crate::collection::{Collection, Grip, Holding};
 use crate::entry;
 use crate::global;
 use crate::inner::Inner;
@@ -25,34 +25,30 @@ use crate::site::{Bound, CallSite};
 use crate::value::Kind;
 use crate::variable;
 
-/// One call of a batch function that was not answered at once.
-pub struct Batch<Id, O: Outcome, H>
-where
-    O::Value: Collection<Id>,
-{
+/// One call of a batch function that was not answered at once. `V` is the value of an id, `T` what its entry holds.
+pub struct Batch<Id, O: Outcome, V, T> {
     /// As they were given.
     ids: Vec<Id>,
     /// `None`: the body is run with all of them, and nothing is cached.
-    asked: Option<Asked<Id, O, H>>,
+    asked: Option<Asked<Id, O::Value, V>>,
+    holds: PhantomData<fn() -> T>,
 }
 
 /// What is asked for: each key once, however often its id was given.
-struct Asked<Id, O: Outcome, H>
-where
-    O::Value: Collection<Id>,
-{
+struct Asked<Id, C, V> {
     site: &'static CallSite,
     bound: Arc<Bound>,
+    grip: Grip<Id, C, V>,
     /// Which key each id has.
     keys: Vec<usize>,
     /// What is known of each key: its value, or that there is none.
-    known: Vec<Option<Option<Value<Id, O>>>>,
+    known: Vec<Option<Option<V>>>,
     /// The others: which id, which key, which call.
     calls: Vec<(usize, usize, Call)>,
-    holding: PhantomData<fn() -> H>,
 }
 
-type Value<Id, O> = <<O as Outcome>::Value as Collection<Id>>::Value;
+type ValueOf<Id, O> = <<O as Outcome>::Value as Collection<Id>>::Value;
+type HeldBy<Id, O, H> = <H as Holding<Id, <O as Outcome>::Value>>::Held;
 
 /// What every call of one batch has in common.
 struct Site<'a> {
@@ -71,7 +67,7 @@ pub fn batch<Id, O, H, K>(
     _holding: H,
     ids: &[Id],
     key: K,
-) -> ControlFlow<O::Returned, Batch<Id, O, H>>
+) -> ControlFlow<O::Returned, Batch<Id, O, ValueOf<Id, O>, HeldBy<Id, O, H>>>
 where
     Id: Clone,
     O: Outcome,
@@ -79,20 +75,15 @@ where
     H: Holding<Id, O::Value>,
     K: Fn(&mut KeyWriter<'_>, &Id),
 {
-    let Here { text, intent } = Here::take(true);
+    let Here { text, intent } = Here::take();
     let uncached = |text, reached: Reached| {
         if let Some(intent) = &intent {
             intent.reach(reached);
         }
         proceed(text, intent.as_ref());
-        let ids = ids.to_vec();
-        ControlFlow::Continue(Batch { ids, asked: None })
+        ControlFlow::Continue(Batch::of(ids.to_vec(), None))
     };
-    let (cache, bypasses_all) = global::current(site.policy().cache);
-    let Some(cache) = cache else {
-        let none = site.policy().cache.unwrap_or_default();
-        return uncached(text, Reached::NoCache(none));
-    };
+    let (cache, bypasses_all) = global::current();
     let cache = cache.inner();
     let unnamed = |problem: String| {
         Reached::Unnamed(Unnamed {
@@ -120,7 +111,7 @@ where
         intent: intent.as_ref(),
     };
     let mut text = text;
-    let asked = match begun.ask::<Id, O, H, K>(&mut text, ids, key) {
+    let asked = match begun.ask::<Id, O::Value, H, K>(&mut text, ids, key) {
         Ok(asked) => asked,
         Err(problem) => {
             bound.counters.errors.one();
@@ -129,31 +120,24 @@ where
         }
     };
     proceed(text, intent.as_ref());
-    let batch = Batch {
-        ids: ids.to_vec(),
-        asked: None,
-    };
+    let ids = ids.to_vec();
     match asked.calls.is_empty() {
-        true => ControlFlow::Break(batch.finish(asked)),
-        false => ControlFlow::Continue(Batch {
-            asked: Some(asked),
-            ..batch
-        }),
+        true => ControlFlow::Break(O::join(asked.finish(ids))),
+        false => ControlFlow::Continue(Batch::of(ids, Some(asked))),
     }
 }
 
 impl Site<'_> {
     /// What the process has of these ids, and the calls of those that it does not have.
-    fn ask<Id, O, H, K>(
+    fn ask<Id, C, H, K>(
         &self,
         text: &mut String,
         ids: &[Id],
         key: K,
-    ) -> Result<Asked<Id, O, H>, Unwritable>
+    ) -> Result<Asked<Id, C, C::Value>, Unwritable>
     where
-        O: Outcome,
-        O::Value: Collection<Id>,
-        H: Holding<Id, O::Value>,
+        C: Collection<Id>,
+        H: Holding<Id, C>,
         K: Fn(&mut KeyWriter<'_>, &Id),
     {
         let cache = self.cache;
@@ -169,10 +153,10 @@ impl Site<'_> {
         let mut asked = Asked {
             site: self.site,
             bound: Arc::clone(self.bound),
+            grip: Grip::of::<H>(),
             keys: Vec::with_capacity(ids.len()),
             known: Vec::new(),
             calls: Vec::new(),
-            holding: PhantomData,
         };
         for (place, id) in ids.iter().enumerate() {
             text.clear();
@@ -187,9 +171,13 @@ impl Site<'_> {
                 Slot::Vacant(slot) => slot.insert(number),
             };
             asked.keys.push(number);
-            let asker = Asker::new(origin, &terms);
+            let asker = Asker {
+                origin,
+                tagging: terms.tagging,
+                early: terms.early,
+            };
             let found = near.then(|| entry::near(cache, text, asker, self.kind));
-            let found = found.flatten().as_ref().and_then(take::<Id, O::Value, H>);
+            let found = found.flatten().as_ref().and_then(asked.grip.take);
             match &found {
                 Some(_) => self.bound.counters.near_hits.one(),
                 None => asked.calls.push((
@@ -214,13 +202,12 @@ impl Site<'_> {
     }
 }
 
-impl<Id, O, H> Batch<Id, O, H>
-where
-    Id: Clone,
-    O: Outcome,
-    O::Value: Collection<Id>,
-    H: Holding<Id, O::Value>,
-{
+impl<Id, O: Outcome, V, T> Batch<Id, O, V, T> {
+    fn of(ids: Vec<Id>, asked: Option<Asked<Id, O::Value, V>>) -> Self {
+        let holds = PhantomData;
+        Self { ids, asked, holds }
+    }
+
     /// Sets a ttl that was computed for this call. It runs from now on, not from the end of the load.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
@@ -231,7 +218,10 @@ where
 
     /// Says what the value of an entry is asked before it is kept.
     #[must_use]
-    pub fn rules(mut self, name: impl FnOnce(&mut Rules<H::Held>)) -> Self {
+    pub fn rules(mut self, name: impl FnOnce(&mut Rules<T>)) -> Self
+    where
+        T: 'static,
+    {
         let mut rules = Rules::new();
         name(&mut rules);
         let ruling = rules.ruling();
@@ -271,6 +261,7 @@ where
     /// Dropping this drops the body; whoever waits for the same ids takes over.
     pub async fn run<L, B>(mut self, repeats: bool, mut load: L) -> O::Returned
     where
+        Id: Clone,
         L: FnMut(Vec<Id>) -> B,
         B: Future<Output = O::Returned>,
     {
@@ -283,18 +274,19 @@ where
 
     async fn run_cached<L, B>(
         self,
-        mut asked: Asked<Id, O, H>,
+        mut asked: Asked<Id, O::Value, V>,
         repeats: bool,
         mut load: L,
     ) -> O::Returned
     where
+        Id: Clone,
         L: FnMut(Vec<Id>) -> B,
         B: Future<Output = O::Returned>,
     {
         let asks = std::mem::take(&mut asked.calls);
         let places: Vec<_> = asks.iter().map(|(place, key, _)| (*place, *key)).collect();
         let calls = asks.into_iter().map(|(.., call)| call).collect();
-        let mut calls = Calls::new(calls, repeats, O::Value::LACKS);
+        let mut calls = Calls::new(calls, repeats, asked.grip.lacks);
         loop {
             calls.turn().await;
             let loads = calls.loads();
@@ -306,7 +298,7 @@ where
                 let began = clock::now();
                 // What was returned must not live across the fill: an error that is not `Send` would make the future so.
                 let values = match O::split(place.run(load(missing.clone())).await) {
-                    Ok(loaded) => loaded.take_apart(&missing),
+                    Ok(loaded) => (asked.grip.take_apart)(loaded, &missing),
                     Err(returned) => {
                         calls.fail();
                         return returned;
@@ -323,7 +315,7 @@ where
                 };
                 let shared = values
                     .iter()
-                    .map(|value| share::<Id, O::Value, H>(value.as_ref()));
+                    .map(|value| (asked.grip.share)(value.as_ref()));
                 let landing = calls.land(shared.collect(), began);
                 for ((_, key), value) in loads.into_iter().zip(values) {
                     if let Some(known) = asked.known.get_mut(*key) {
@@ -339,41 +331,44 @@ where
         }
         for (found, (_, key)) in calls.found().zip(places) {
             if let (Some(found), Some(known)) = (found, asked.known.get_mut(key)) {
-                *known = take::<Id, O::Value, H>(found);
+                *known = (asked.grip.take)(found);
             }
         }
-        self.finish(asked)
+        O::join(asked.finish(self.ids))
     }
+}
 
+impl<Id, C, V> Asked<Id, C, V> {
     /// What the function returns for its ids.
-    fn finish(self, mut asked: Asked<Id, O, H>) -> O::Returned {
-        let mut uses = vec![0_usize; asked.known.len()];
-        for key in &asked.keys {
+    fn finish(mut self, ids: Vec<Id>) -> C {
+        let mut uses = vec![0_usize; self.known.len()];
+        for key in &self.keys {
             if let Some(uses) = uses.get_mut(*key) {
                 *uses += 1;
             }
         }
-        let values = self.ids.into_iter().zip(&asked.keys).map(|(id, key)| {
-            let uses = uses.get_mut(*key).map(|uses| {
+        let values = ids.into_iter().zip(&self.keys).map(|(id, key)| {
+            let uses = uses.get_mut(*key);
+            let left = uses.map(|uses| {
                 *uses = uses.saturating_sub(1);
                 *uses
             });
-            let known = asked.known.get_mut(*key);
-            let value = match uses {
+            let value = match (left, self.known.get_mut(*key)) {
+                (_, None) => None,
                 // The last one needs no copy.
-                Some(0) => known.and_then(Option::take),
-                _ => known.and_then(|known| known.clone()),
+                (Some(0), Some(known)) => known.take().flatten(),
+                (_, Some(known)) => known.as_ref().and_then(|known| {
+                    let value = known.as_ref()?;
+                    Some((self.grip.clone)(value))
+                }),
             };
-            (id, value.flatten())
+            (id, value)
         });
-        O::join(O::Value::put_together(values))
+        (self.grip.put_together)(values.collect())
     }
 }
 
-impl<Id, O: Outcome, H> fmt::Debug for Batch<Id, O, H>
-where
-    O::Value: Collection<Id>,
-{
+impl<Id, O: Outcome, V, T> fmt::Debug for Batch<Id, O, V, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
             .field("ids", &self.ids.len())

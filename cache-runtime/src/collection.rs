@@ -12,7 +12,7 @@ pub(crate) struct Absent;
 /// The values of many ids: a map from the id, where an id may have none; or a list, with one value for each id in order.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not say which value is whose",
-    label = "a batch function returns the values of its ids, each of type `{Id}`",
+    label = "a batch function returns the values of its ids",
     note = "return a `HashMap` or `BTreeMap` from the id to its value, a `Vec` with one value for each id in order, or a `Result` of one of these; a value is `Clone + serde::Serialize + serde::de::DeserializeOwned + Send + Sync + 'static`"
 )]
 pub trait Collection<Id>: Sized {
@@ -39,10 +39,28 @@ pub trait Collection<Id>: Sized {
     fn value(held: Self::OrNone) -> Option<Self::Value>;
 }
 
+/// What stands for an id in a map: the id, or what it is turned into by `From`.
+#[diagnostic::on_unimplemented(
+    message = "this map is by `{Self}`, but the ids are of type `{Id}`",
+    label = "whose value is whose is not known",
+    note = "return a map by `{Id}`, or by a type that is `From<{Id}>`"
+)]
+pub trait Names<Id> {
+    /// The name of this id.
+    fn name(id: Id) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<Id, K: From<Id>> Names<Id> for K {
+    fn name(id: Id) -> Self {
+        id.into()
+    }
+}
+
 impl<Id, K, V, S> Collection<Id> for HashMap<K, V, S>
 where
     Id: Clone,
-    K: From<Id> + Eq + Hash,
+    K: Names<Id> + Eq + Hash,
     V: Value,
     S: BuildHasher + Default,
 {
@@ -51,12 +69,12 @@ where
     const LACKS: bool = true;
 
     fn take_apart(mut self, ids: &[Id]) -> Result<Vec<Option<V>>, Self> {
-        let values = ids.iter().map(|id| self.remove(&K::from(id.clone())));
+        let values = ids.iter().map(|id| self.remove(&K::name(id.clone())));
         Ok(values.collect())
     }
 
     fn put_together(values: impl Iterator<Item = (Id, Option<V>)>) -> Self {
-        let there = values.filter_map(|(id, value)| Some((K::from(id), value?)));
+        let there = values.filter_map(|(id, value)| Some((K::name(id), value?)));
         there.collect()
     }
 
@@ -72,7 +90,7 @@ where
 impl<Id, K, V> Collection<Id> for BTreeMap<K, V>
 where
     Id: Clone,
-    K: From<Id> + Ord,
+    K: Names<Id> + Ord,
     V: Value,
 {
     type Value = V;
@@ -80,12 +98,12 @@ where
     const LACKS: bool = true;
 
     fn take_apart(mut self, ids: &[Id]) -> Result<Vec<Option<V>>, Self> {
-        let values = ids.iter().map(|id| self.remove(&K::from(id.clone())));
+        let values = ids.iter().map(|id| self.remove(&K::name(id.clone())));
         Ok(values.collect())
     }
 
     fn put_together(values: impl Iterator<Item = (Id, Option<V>)>) -> Self {
-        let there = values.filter_map(|(id, value)| Some((K::from(id), value?)));
+        let there = values.filter_map(|(id, value)| Some((K::name(id), value?)));
         there.collect()
     }
 
@@ -169,17 +187,38 @@ impl<Id, C: Collection<Id>> Holding<Id, C> for HoldsOption {
     }
 }
 
-/// The value of an id as others see it.
-pub(crate) fn share<Id, C: Collection<Id>, H: Holding<Id, C>>(
-    value: Option<&C::Value>,
-) -> Option<Shared> {
+/// How to get at what a batch function returns, and back, for code that knows none of its traits: so that what cannot be
+/// cached is one error, where a call begins.
+pub(crate) struct Grip<Id, C, V> {
+    /// The value of an id as others see it.
+    pub(crate) share: fn(Option<&V>) -> Option<Shared>,
+    /// The value of an id that others have found or loaded; the outer `None` where it is of another type.
+    pub(crate) take: fn(&Shared) -> Option<Option<V>>,
+    pub(crate) clone: fn(&V) -> V,
+    pub(crate) take_apart: fn(C, &[Id]) -> Result<Vec<Option<V>>, C>,
+    pub(crate) put_together: fn(Vec<(Id, Option<V>)>) -> C,
+    /// Whether an id may have no value.
+    pub(crate) lacks: bool,
+}
+
+impl<Id, C: Collection<Id>> Grip<Id, C, C::Value> {
+    pub(crate) fn of<H: Holding<Id, C>>() -> Self {
+        Self {
+            share: share::<Id, C, H>,
+            take: take::<Id, C, H>,
+            clone: C::Value::clone,
+            take_apart: C::take_apart,
+            put_together: |values| C::put_together(values.into_iter()),
+            lacks: C::LACKS,
+        }
+    }
+}
+
+fn share<Id, C: Collection<Id>, H: Holding<Id, C>>(value: Option<&C::Value>) -> Option<Shared> {
     H::hold(value).map(|held| -> Shared { Arc::new(held) })
 }
 
-/// The value of an id that others have found or loaded; the outer `None` where it is of another type.
-pub(crate) fn take<Id, C: Collection<Id>, H: Holding<Id, C>>(
-    value: &Shared,
-) -> Option<Option<C::Value>> {
+fn take<Id, C: Collection<Id>, H: Holding<Id, C>>(value: &Shared) -> Option<Option<C::Value>> {
     if C::LACKS && value.is::<Absent>() {
         return Some(None);
     }

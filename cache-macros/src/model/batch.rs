@@ -154,26 +154,25 @@ fn bare(mut r#type: &Type) -> &Type {
     r#type
 }
 
-/// What is meant for a call that is about one value.
-fn can_do(args: &CachedArgs) -> Result<()> {
-    let fleet = args.coalesce.as_ref();
-    let fleet = fleet.filter(|whose| matches!(whose.value, Coalesce::Fleet));
+/// Takes away what is meant for a call that is about one value.
+fn can_do(args: &mut CachedArgs) -> Result<()> {
+    let fleet = |whose: &mut Given<Coalesce>| matches!(whose.value, Coalesce::Fleet);
     let given = [
-        args.stale_while_revalidate.as_ref().map(|it| &it.name),
-        args.stale_if_error.as_ref().map(|it| &it.name),
-        args.early_refresh.as_ref().map(|it| &it.name),
-        args.load_timeout.as_ref().map(|it| &it.name),
-        args.background.as_ref().map(|it| &it.name),
-        fleet.map(|it| &it.name),
+        args.stale_while_revalidate.take().map(|it| it.name),
+        args.stale_if_error.take().map(|it| it.name),
+        args.early_refresh.take().map(|it| it.name),
+        args.load_timeout.take().map(|it| it.name),
+        args.background.take().map(|it| it.name),
+        args.coalesce.take_if(fleet).map(|it| it.name),
     ];
     let mut errors = Errors::default();
     for option in given.into_iter().flatten() {
-        let option_is = match option == "coalesce" {
-            true => "`coalesce = \"fleet\"`".to_owned(),
-            false => format!("`{option}`"),
+        let written = match option == "coalesce" {
+            true => "coalesce = \"fleet\"".to_owned(),
+            false => option.to_string(),
         };
         let message = format!(
-            "{option_is} is for a call of one id, and a batch loads many at once; remove it, or `batch`"
+            "`{written}` is for a call of one id, and a batch loads many at once; remove it, or `batch`"
         );
         errors.push(Error::new(option.span(), message));
     }
