@@ -21,9 +21,10 @@ const LAYERS: &[&[&str]] = &[
         "policy",
         "random",
         "secret",
+        "together",
     ],
     &["key", "stats", "value"],
-    &["config", "outcome", "site"],
+    &["collection", "config", "outcome", "site"],
     &["env", "near", "seen"],
     &["log", "store", "variable"],
     &["breaker", "lease", "outage", "remote"],
@@ -39,7 +40,7 @@ const LAYERS: &[&[&str]] = &[
         "many",
     ],
     &["acting", "global", "put"],
-    &["fuzz", "private"],
+    &["batch", "fuzz", "private"],
 ];
 
 /// Where alone in `cache-runtime/src` these may be named; tests may name them anywhere.

@@ -1,5 +1,7 @@
 //! A call of a batch function: its ids, found one by one, and its body, run with those that nobody has.
 
+mod spare;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::fmt;
@@ -24,6 +26,7 @@ use crate::outcome::Outcome;
 use crate::site::{Bound, CallSite};
 use crate::value::Kind;
 use crate::variable;
+pub use spare::{Sort, Spare, ViaClone, ViaMove};
 
 /// One call of a batch function that was not answered at once. `V` is the value of an id, `T` what its entry holds.
 pub struct Batch<Id, O: Outcome, V, T> {
@@ -75,7 +78,7 @@ where
     H: Holding<Id, O::Value>,
     K: Fn(&mut KeyWriter<'_>, &Id),
 {
-    let Here { text, intent } = Here::take();
+    let Here { text, intent } = Here::take(true);
     let uncached = |text, reached: Reached| {
         if let Some(intent) = &intent {
             intent.reach(reached);
@@ -83,7 +86,11 @@ where
         proceed(text, intent.as_ref());
         ControlFlow::Continue(Batch::of(ids.to_vec(), None))
     };
-    let (cache, bypasses_all) = global::current();
+    let (cache, bypasses_all) = global::current(site.policy().cache);
+    let Some(cache) = cache else {
+        let none = site.policy().cache.unwrap_or_default();
+        return uncached(text, Reached::NoCache(none));
+    };
     let cache = cache.inner();
     let unnamed = |problem: String| {
         Reached::Unnamed(Unnamed {
@@ -171,11 +178,7 @@ impl Site<'_> {
                 Slot::Vacant(slot) => slot.insert(number),
             };
             asked.keys.push(number);
-            let asker = Asker {
-                origin,
-                tagging: terms.tagging,
-                early: terms.early,
-            };
+            let asker = Asker::new(origin, &terms);
             let found = near.then(|| entry::near(cache, text, asker, self.kind));
             let found = found.flatten().as_ref().and_then(asked.grip.take);
             match &found {
@@ -290,39 +293,12 @@ impl<Id, O: Outcome, V, T> Batch<Id, O, V, T> {
         loop {
             calls.turn().await;
             let loads = calls.loads();
-            if !loads.is_empty() {
-                let loads: Vec<_> = loads.iter().filter_map(|load| places.get(*load)).collect();
-                let missing = loads.iter().filter_map(|(place, _)| self.ids.get(*place));
-                let missing: Vec<Id> = missing.cloned().collect();
-                let place = calls.ready().await;
-                let began = clock::now();
-                // What was returned must not live across the fill: an error that is not `Send` would make the future so.
-                let values = match O::split(place.run(load(missing.clone())).await) {
-                    Ok(loaded) => (asked.grip.take_apart)(loaded, &missing),
-                    Err(returned) => {
-                        calls.fail();
-                        return returned;
-                    }
-                };
-                let values = match values {
-                    Ok(values) => values,
-                    Err(whole) => {
-                        calls.fail();
-                        asked.bound.counters.errors.one();
-                        log::misfits(asked.site.function());
-                        return O::join(whole);
-                    }
-                };
-                let shared = values
-                    .iter()
-                    .map(|value| (asked.grip.share)(value.as_ref()));
-                let landing = calls.land(shared.collect(), began);
-                for ((_, key), value) in loads.into_iter().zip(values) {
-                    if let Some(known) = asked.known.get_mut(*key) {
-                        *known = Some(value);
-                    }
-                }
-                landing.await;
+            let loads = loads.iter().filter_map(|load| places.get(*load).copied());
+            let loads: Vec<_> = loads.collect();
+            if !loads.is_empty()
+                && let Err(returned) = self.load(&mut asked, &mut calls, loads, &mut load).await
+            {
+                return returned;
             }
             if calls.is_done() {
                 break;
@@ -335,6 +311,56 @@ impl<Id, O: Outcome, V, T> Batch<Id, O, V, T> {
             }
         }
         O::join(asked.finish(self.ids))
+    }
+
+    /// Runs the body for some of the ids, and stores what it returned for each.
+    ///
+    /// # Errors
+    /// What the body returned, where that is not a value for each.
+    async fn load<L, B>(
+        &self,
+        asked: &mut Asked<Id, O::Value, V>,
+        calls: &mut Calls,
+        loads: Vec<(usize, usize)>,
+        load: &mut L,
+    ) -> Result<(), O::Returned>
+    where
+        Id: Clone,
+        L: FnMut(Vec<Id>) -> B,
+        B: Future<Output = O::Returned>,
+    {
+        let missing = loads.iter().filter_map(|(place, _)| self.ids.get(*place));
+        let missing: Vec<Id> = missing.cloned().collect();
+        let place = calls.ready().await;
+        let began = clock::now();
+        // What was returned must not live across the fill: an error that is not `Send` would make the future so.
+        let apart = match O::split(place.run(load(missing.clone())).await) {
+            Ok(loaded) => (asked.grip.take_apart)(loaded, &missing),
+            Err(returned) => {
+                calls.fail();
+                return Err(returned);
+            }
+        };
+        let values = match apart {
+            Ok(values) => values,
+            Err(whole) => {
+                calls.fail();
+                asked.bound.counters.errors.one();
+                log::misfits(asked.site.function());
+                return Err(O::join(whole));
+            }
+        };
+        let shared = values
+            .iter()
+            .map(|value| (asked.grip.share)(value.as_ref()));
+        let landing = calls.land(shared.collect(), began);
+        for ((_, key), value) in loads.into_iter().zip(values) {
+            if let Some(known) = asked.known.get_mut(key) {
+                *known = Some(value);
+            }
+        }
+        landing.await;
+        Ok(())
     }
 }
 
@@ -373,74 +399,5 @@ impl<Id, O: Outcome, V, T> fmt::Debug for Batch<Id, O, V, T> {
         f.debug_struct("Batch")
             .field("ids", &self.ids.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// An argument of a batch function, for every run of its body.
-#[derive(Debug)]
-pub struct Spare<T> {
-    again: Option<fn(&T) -> T>,
-    value: Option<T>,
-}
-
-impl<T> Spare<T> {
-    /// This argument, and how to have another one.
-    pub fn new(again: Option<fn(&T) -> T>, value: T) -> Self {
-        let value = Some(value);
-        Self { again, value }
-    }
-
-    /// Whether it can be taken more than once.
-    #[must_use]
-    pub fn repeats(&self) -> bool {
-        self.again.is_some()
-    }
-
-    /// The argument.
-    pub fn take(&mut self) -> T {
-        let taken = match (self.again, &self.value) {
-            (Some(again), Some(value)) => Some(again(value)),
-            _ => self.value.take(),
-        };
-        match taken {
-            Some(value) => value,
-            None => unreachable!("a body whose arguments cannot be had again is run once"),
-        }
-    }
-}
-
-/// Stands for the type of an argument: `(&Sort::of(&argument)).again()` finds out whether there can be another one, as in
-/// [`outcome`](crate::outcome).
-#[derive(Debug)]
-pub struct Sort<T>(PhantomData<fn() -> T>);
-
-impl<T> Sort<T> {
-    /// That of this argument.
-    pub fn of(_: &T) -> Self {
-        Self(PhantomData)
-    }
-}
-
-/// An argument that can be cloned.
-pub trait ViaClone<T> {
-    /// How to have another one.
-    fn again(&self) -> Option<fn(&T) -> T>;
-}
-
-impl<T: Clone> ViaClone<T> for Sort<T> {
-    fn again(&self) -> Option<fn(&T) -> T> {
-        Some(T::clone)
-    }
-}
-
-/// Any other argument.
-pub trait ViaMove<T> {
-    /// There is no other one.
-    fn again(&self) -> Option<fn(&T) -> T>;
-}
-
-impl<T> ViaMove<T> for &Sort<T> {
-    fn again(&self) -> Option<fn(&T) -> T> {
-        None
     }
 }

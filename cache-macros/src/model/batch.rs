@@ -33,6 +33,10 @@ impl Batch {
         errors: &mut Errors,
     ) -> Option<Self> {
         let Given { name, value } = args.batch.take()?;
+        if !function.is_async() {
+            let message = "a batch waits for many loads at once; make the function `async`, or remove `batch`";
+            errors.push(Error::new(name.span(), message));
+        }
         errors.keep(can_do(args));
         errors.keep(is_shared(function));
         errors.keep(lacks_an_option(args, &function.returned()));
