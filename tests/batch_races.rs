@@ -277,7 +277,7 @@ async fn batches_that_overlap_in_any_order_load_each_id_once_in_all() {
             }
             let all = async {
                 while let Some(ended) = tasks.join_next().await {
-                    ended.unwrap()
+                    ended.unwrap();
                 }
             };
             let all = tokio::time::timeout(support::DEADLINE, all).await;
@@ -328,7 +328,7 @@ async fn a_body_that_runs_once_runs_when_nobody_else_loads_any_of_the_rest() {
                 let (cache, truth) = (cache.clone(), Arc::clone(&truth));
                 with_cache(cache, async move {
                     let mut calls = 0;
-                    let read = users_once(&truth, &mut calls, vec![3, 2]).await;
+                    let read = users_once(&truth, &mut calls, vec![2, 0]).await;
                     (read, calls)
                 })
             });
@@ -342,9 +342,9 @@ async fn a_body_that_runs_once_runs_when_nobody_else_loads_any_of_the_rest() {
             let (read, calls) = once.await.unwrap();
             assert_eq!((read.unwrap().len(), calls), (2, 1));
             let due = if fails.is_empty() {
-                vec![3]
+                vec![0]
             } else {
-                vec![3, 2]
+                vec![2, 0]
             };
             assert_eq!(truth.asked(), [vec![1, 2], due]);
             cache.clear("*").await.unwrap();
@@ -395,6 +395,65 @@ async fn whoever_waits_for_a_batch_that_is_dropped_takes_over_what_it_needs() {
         cache.clear("*").await.unwrap();
     }
     leases_are_given_back(&server).await;
+}
+
+/// It may hold what another batch needs, which holds what it needs itself.
+#[tokio::test]
+async fn what_is_taken_over_is_loaded_before_anything_else_is_waited_for() {
+    let server = RedisServer::start();
+    for cache in tiers(&server).await {
+        let truth = Truth::gated(&[1, 5]);
+        let dropped = read(&cache, &truth, &[1, 2]);
+        let other = read(&cache, &truth, &[5, 3]);
+        truth.reached(2).await;
+        let waiting = read(&cache, &truth, &[2, 3, 4]);
+        let asked = |ids: &'static [usize]| {
+            let truth = Arc::clone(&truth);
+            async move || truth.asked.lock().unwrap().iter().any(|asked| asked == ids)
+        };
+        wait_until_async(asked(&[4]), "4 is loaded").await;
+        dropped.abort();
+        wait_until_async(asked(&[2]), "2 is loaded, while 3 is not there").await;
+        truth.open();
+        assert_eq!(other.await.unwrap().unwrap().len(), 2);
+        assert_eq!(waiting.await.unwrap().unwrap().len(), 3);
+        cache.clear("*").await.unwrap();
+    }
+}
+
+/// Where a batch finds nothing, those who wait with another function load as one of them, not each for itself.
+#[tokio::test]
+async fn who_waits_with_another_function_for_an_id_without_a_value_looks_again() {
+    #[cached(ttl = 300, prefix = "user", key = "{id}:name", tags = ["user:{id}"])]
+    async fn lenient(truth: &Truth, id: usize) -> u64 {
+        let read = truth.read(&[id]).await.unwrap();
+        read.get(&id).copied().unwrap_or(99)
+    }
+    let server = RedisServer::start();
+    for cache in tiers(&server).await {
+        let truth = Truth::gated(&[77]);
+        let batch = read(&cache, &truth, &[77]);
+        truth.reached(1).await;
+        let single = || {
+            let truth = Arc::clone(&truth);
+            with_cache(cache.clone(), async move { lenient(&truth, 77).await })
+        };
+        let singles: Vec<_> = (0..5).map(|_| tokio::spawn(single())).collect();
+        // They have looked, so that they wait.
+        for _ in 0..3 {
+            let looked = with_cache(cache.clone(), user(&truth, 8)).await;
+            assert_eq!(looked, Ok(0));
+            cache.delete("user:8:name").await.unwrap();
+        }
+        truth.asked();
+        truth.open();
+        assert!(batch.await.unwrap().unwrap().is_empty());
+        for single in singles {
+            assert_eq!(single.await.unwrap(), 99);
+        }
+        assert_eq!(truth.asked(), [[77]], "one of the five");
+        cache.clear("*").await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -290,10 +290,10 @@ impl Frame {
 
     /// The function, with another block.
     fn with_block(&self, statements: TokenStream) -> TokenStream {
-        self.with_signature(self.signature(), statements)
+        self.with_signature(&self.signature(), statements)
     }
 
-    fn with_signature(&self, signature: Signature, statements: TokenStream) -> TokenStream {
+    fn with_signature(&self, signature: &Signature, statements: TokenStream) -> TokenStream {
         let function = &self.function;
         let (attributes, visibility) = (&function.attributes, &function.visibility);
         let inner_attributes = &function.body.attributes;

@@ -1,9 +1,8 @@
 //! A call of a batch function: its ids, found one by one, and its body, run with those that nobody has.
 
+mod asked;
 mod spare;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -11,21 +10,18 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::__private::{Tags, alone, asks_near, proceed};
+use crate::__private::{Tags, alone, proceed};
 use crate::call::{Batch as Calls, Call, Rules, Ttl};
 use crate::clock;
-use crate::collection::{Collection, Grip, Holding};
-use crate::entry;
+use crate::collection::{Collection, Holding};
 use crate::global;
-use crate::inner::Inner;
-use crate::intent::{Here, Intent, Purpose, Reached, Unnamed};
-use crate::key::{Key, KeyWriter, Unwritable};
+use crate::intent::{Here, Purpose, Reached, Unnamed};
+use crate::key::KeyWriter;
 use crate::log;
-use crate::near::Asker;
 use crate::outcome::Outcome;
-use crate::site::{Bound, CallSite};
+use crate::site::CallSite;
 use crate::value::Kind;
-use crate::variable;
+use asked::{Asked, Site};
 pub use spare::{Sort, Spare, ViaClone, ViaMove};
 
 /// One call of a batch function that was not answered at once. `V` is the value of an id, `T` what its entry holds.
@@ -37,30 +33,12 @@ pub struct Batch<Id, O: Outcome, V, T> {
     holds: PhantomData<fn() -> T>,
 }
 
-/// What is asked for: each key once, however often its id was given.
-struct Asked<Id, C, V> {
-    site: &'static CallSite,
-    bound: Arc<Bound>,
-    grip: Grip<Id, C, V>,
-    /// Which key each id has.
-    keys: Vec<usize>,
-    /// What is known of each key: its value, or that there is none.
-    known: Vec<Option<Option<V>>>,
-    /// The others: which id, which key, which call.
-    calls: Vec<(usize, usize, Call)>,
-}
-
 type ValueOf<Id, O> = <<O as Outcome>::Value as Collection<Id>>::Value;
 type HeldBy<Id, O, H> = <H as Holding<Id, <O as Outcome>::Value>>::Held;
 
-/// What every call of one batch has in common.
-struct Site<'a> {
-    site: &'static CallSite,
-    cache: &'a Arc<Inner>,
-    bound: &'a Arc<Bound>,
-    kind: Kind,
-    intent: Option<&'a Arc<Intent>>,
-}
+/// What the process answered, or what is to be run.
+type Begun<Id, O, H> =
+    ControlFlow<<O as Outcome>::Returned, Batch<Id, O, ValueOf<Id, O>, HeldBy<Id, O, H>>>;
 
 /// Begins a call: writes the key of every id, and answers at once where the process has all of them.
 pub fn batch<Id, O, H, K>(
@@ -70,7 +48,7 @@ pub fn batch<Id, O, H, K>(
     _holding: H,
     ids: &[Id],
     key: K,
-) -> ControlFlow<O::Returned, Batch<Id, O, ValueOf<Id, O>, HeldBy<Id, O, H>>>
+) -> Begun<Id, O, H>
 where
     Id: Clone,
     O: Outcome,
@@ -131,77 +109,6 @@ where
     match asked.calls.is_empty() {
         true => ControlFlow::Break(O::join(asked.finish(ids))),
         false => ControlFlow::Continue(Batch::of(ids, Some(asked))),
-    }
-}
-
-impl Site<'_> {
-    /// What the process has of these ids, and the calls of those that it does not have.
-    fn ask<Id, C, H, K>(
-        &self,
-        text: &mut String,
-        ids: &[Id],
-        key: K,
-    ) -> Result<Asked<Id, C, C::Value>, Unwritable>
-    where
-        C: Collection<Id>,
-        H: Holding<Id, C>,
-        K: Fn(&mut KeyWriter<'_>, &Id),
-    {
-        let cache = self.cache;
-        let mut terms = cache.terms(self.site.policy());
-        let purpose = self.intent.map(|intent| intent.purpose);
-        if purpose == Some(Purpose::Refresh) {
-            terms.early = f64::INFINITY;
-        }
-        // While Redis is away a call goes on, because one of them has to find it again.
-        let near = asks_near(purpose) && terms.near.allow() && cache.is_settled();
-        let ttl = Ttl::Fixed(cache.ttl(self.site.ttl(variable::ttl)));
-        let mut named: HashMap<Box<str>, usize> = HashMap::with_capacity(ids.len());
-        let mut asked = Asked {
-            site: self.site,
-            bound: Arc::clone(self.bound),
-            grip: Grip::of::<H>(),
-            keys: Vec::with_capacity(ids.len()),
-            known: Vec::new(),
-            calls: Vec::new(),
-        };
-        for (place, id) in ids.iter().enumerate() {
-            text.clear();
-            let written = |writer: &mut KeyWriter<'_>| key(writer, id);
-            let (levels, origin) = (self.bound).write_of::<K>(text, cache.hash_key(), written)?;
-            let number = asked.known.len();
-            match named.entry(text.as_str().into()) {
-                Slot::Occupied(same) => {
-                    asked.keys.push(*same.get());
-                    continue;
-                }
-                Slot::Vacant(slot) => slot.insert(number),
-            };
-            asked.keys.push(number);
-            let asker = Asker::new(origin, &terms);
-            let found = near.then(|| entry::near(cache, text, asker, self.kind));
-            let found = found.flatten().as_ref().and_then(asked.grip.take);
-            match &found {
-                Some(_) => self.bound.counters.near_hits.one(),
-                None => asked.calls.push((
-                    place,
-                    number,
-                    Call {
-                        key: Key::new(text, levels, origin),
-                        kind: self.kind,
-                        ttl,
-                        ruling: None,
-                        terms,
-                        counters: Arc::clone(&self.bound.counters),
-                        limit: self.bound.limit.clone(),
-                        cache: Arc::clone(cache),
-                        intent: self.intent.map(Arc::clone),
-                    },
-                )),
-            }
-            asked.known.push(found);
-        }
-        Ok(asked)
     }
 }
 
@@ -361,36 +268,6 @@ impl<Id, O: Outcome, V, T> Batch<Id, O, V, T> {
         }
         landing.await;
         Ok(())
-    }
-}
-
-impl<Id, C, V> Asked<Id, C, V> {
-    /// What the function returns for its ids.
-    fn finish(mut self, ids: Vec<Id>) -> C {
-        let mut uses = vec![0_usize; self.known.len()];
-        for key in &self.keys {
-            if let Some(uses) = uses.get_mut(*key) {
-                *uses += 1;
-            }
-        }
-        let values = ids.into_iter().zip(&self.keys).map(|(id, key)| {
-            let uses = uses.get_mut(*key);
-            let left = uses.map(|uses| {
-                *uses = uses.saturating_sub(1);
-                *uses
-            });
-            let value = match (left, self.known.get_mut(*key)) {
-                (_, None) => None,
-                // The last one needs no copy.
-                (Some(0), Some(known)) => known.take().flatten(),
-                (_, Some(known)) => known.as_ref().and_then(|known| {
-                    let value = known.as_ref()?;
-                    Some((self.grip.clone)(value))
-                }),
-            };
-            (id, value)
-        });
-        (self.grip.put_together)(values.collect())
     }
 }
 

@@ -187,6 +187,9 @@ impl<Id, C: Collection<Id>> Holding<Id, C> for HoldsOption {
     }
 }
 
+/// The values of some ids, or the whole where it is not said which is whose.
+type Apart<C, V> = Result<Vec<Option<V>>, C>;
+
 /// How to get at what a batch function returns, and back, for code that knows none of its traits: so that what cannot be
 /// cached is one error, where a call begins.
 pub(crate) struct Grip<Id, C, V> {
@@ -195,7 +198,7 @@ pub(crate) struct Grip<Id, C, V> {
     /// The value of an id that others have found or loaded; the outer `None` where it is of another type.
     pub(crate) take: fn(&Shared) -> Option<Option<V>>,
     pub(crate) clone: fn(&V) -> V,
-    pub(crate) take_apart: fn(C, &[Id]) -> Result<Vec<Option<V>>, C>,
+    pub(crate) take_apart: fn(C, &[Id]) -> Apart<C, V>,
     pub(crate) put_together: fn(Vec<(Id, Option<V>)>) -> C,
     /// Whether an id may have no value.
     pub(crate) lacks: bool,

@@ -63,7 +63,7 @@ pub(super) fn batch(
         #spares
         call.run(repeats, #load).await
     };
-    frame.with_signature(signature(frame), statements)
+    frame.with_signature(&signature(frame), statements)
 }
 
 /// `|key, id| { .. }`.
