@@ -21,11 +21,12 @@ const LAYERS: &[&[&str]] = &[
         "policy",
         "random",
         "secret",
+        "together",
         "traced",
         "turns",
     ],
     &["key", "stats", "value"],
-    &["config", "outcome", "site"],
+    &["collection", "config", "outcome", "site"],
     &["env", "near", "seen"],
     &["log", "store", "variable"],
     &["breaker", "lease", "outage", "remote"],
@@ -44,7 +45,7 @@ const LAYERS: &[&[&str]] = &[
         "many",
     ],
     &["acting", "global", "put", "warm"],
-    &["fuzz", "private"],
+    &["batch", "fuzz", "private"],
 ];
 
 /// Where alone in `cache-runtime/src` these may be named; tests may name them anywhere.

@@ -5,7 +5,7 @@
 
 use crate::errors::{Errors, remedy};
 use crate::options::{
-    self, CacheName, Calls, Coalesce, Codec, Patterns, Prefix, Prefixes, Tags, Ttl, When,
+    self, Batch, CacheName, Calls, Coalesce, Codec, Patterns, Prefix, Prefixes, Tags, Ttl, When,
 };
 use crate::template::Template;
 use proc_macro2::{Group, TokenStream, TokenTree};
@@ -85,6 +85,7 @@ pub(crate) struct CachedArgs {
     pub(crate) ttl: Slot<Ttl>,
     pub(crate) prefix: Slot<Prefix>,
     pub(crate) key: Slot<Template>,
+    pub(crate) batch: Slot<Batch>,
     pub(crate) skip: Slot<Vec<Ident>>,
     pub(crate) sensitive: Slot<Vec<Ident>>,
     pub(crate) tags: Slot<Tags>,
@@ -113,6 +114,7 @@ impl Options for CachedArgs {
         "ttl",
         "prefix",
         "key",
+        "batch",
         "skip",
         "sensitive",
         "tags",
@@ -140,6 +142,7 @@ impl Options for CachedArgs {
             "ttl" => assign(&mut self.ttl, name, input),
             "prefix" => assign(&mut self.prefix, name, input),
             "key" => assign(&mut self.key, name, input),
+            "batch" => options::batch(name, input).and_then(|it| fill(&mut self.batch, name, it)),
             "skip" => list(&mut self.skip, name, input),
             "sensitive" => list(&mut self.sensitive, name, input),
             "tags" => assign(&mut self.tags, name, input),

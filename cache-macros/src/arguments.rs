@@ -23,6 +23,8 @@ pub(crate) struct Argument {
     pub(crate) place: Span,
     /// Its `#[cfg(..)]`s, which decide whether it is there at all.
     pub(crate) conditions: Vec<Attribute>,
+    /// The argument that it is one of: in a batch, one of the ids stands for all of them.
+    pub(crate) list: Option<Ident>,
 }
 
 /// How an argument stands in keys and tags.
@@ -78,6 +80,15 @@ impl Arguments {
         }
     }
 
+    /// Has one of the ids, called `one`, stand for the `list` of them.
+    pub(crate) fn make_one_of(&mut self, list: &Ident, one: Ident) {
+        let argument = self.0.iter_mut().find(|one| one.name() == Some(list));
+        if let Some(argument) = argument {
+            argument.binding = Binding::Name(one);
+            argument.list = Some(list.clone());
+        }
+    }
+
     /// How an argument of this name stands in a key.
     pub(crate) fn shown(&self, name: &Ident) -> Shown {
         let named = self.iter().find(|argument| argument.name() == Some(name));
@@ -88,6 +99,16 @@ impl Arguments {
     pub(crate) fn find(&self, word: &Ident, rule: &str) -> Result<&Ident> {
         if let Some(name) = self.names().find(|name| name.unraw() == word.unraw()) {
             return Ok(name);
+        }
+        let whole = |argument: &&Argument| {
+            let list = argument.list.as_ref();
+            list.is_some_and(|list| list.unraw() == word.unraw())
+        };
+        if let Some(one) = self.iter().find(whole).and_then(Argument::name) {
+            let message = format!(
+                "`{word}` is all of the ids, and each has an entry of its own; one of them is called `{one}` here"
+            );
+            return Err(Error::new(word.span(), message));
         }
         if self.iter().any(|argument| argument.takes_apart(word)) {
             let message = format!(
@@ -156,6 +177,7 @@ impl Argument {
             shown: Shown::Clear,
             place: telling(r#type),
             conditions,
+            list: None,
         }
     }
 
@@ -164,6 +186,11 @@ impl Argument {
             Binding::Name(name) => Some(name),
             Binding::Pattern(_) => None,
         }
+    }
+
+    /// Whether it has this name.
+    pub(crate) fn is_called(&self, word: &str) -> bool {
+        self.name().is_some_and(|name| name.unraw() == word)
     }
 
     fn takes_apart(&self, word: &Ident) -> bool {

@@ -5,6 +5,7 @@
 //! argument, the return type. Paths are absolute, so that it does not matter what the user has in scope. Items are never
 //! hygienic: `__private` and `__SITE` stand in a block that does not contain the body.
 
+mod batch;
 mod policy;
 mod put;
 
@@ -26,7 +27,11 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         policy,
         key,
         tags,
+        batch,
     } = model;
+    if let Some(batch) = batch {
+        return batch::batch(&frame, &policy, &key, &tags, &batch);
+    }
     // One place for all that needs a value that can be cached, so that one that cannot is one error.
     let place = at(frame.returned.span());
     let (private, name, returned) = (frame.private(), frame.name(), &frame.returned);
@@ -289,9 +294,12 @@ impl Frame {
 
     /// The function, with another block.
     fn with_block(&self, statements: TokenStream) -> TokenStream {
+        self.with_signature(&self.signature(), statements)
+    }
+
+    fn with_signature(&self, signature: &Signature, statements: TokenStream) -> TokenStream {
         let function = &self.function;
         let (attributes, visibility) = (&function.attributes, &function.visibility);
-        let signature = self.signature();
         let inner_attributes = &function.body.attributes;
         let statements = match &function.body.boxed {
             Some(Boxed { pin, .. }) => quote!(#pin(async move { #statements })),

@@ -1,5 +1,6 @@
 //! Options and function brought together: what makes the key, which policy holds. Every check that needs both is here.
 
+mod batch;
 mod plain;
 mod policy;
 mod put;
@@ -12,6 +13,7 @@ use crate::errors::Errors;
 use crate::function::Function;
 use crate::options::{Prefixes, Tags, When};
 use crate::template::{Piece, Template};
+pub(crate) use batch::{Batch, mentions};
 pub(crate) use policy::{Policy, Run};
 use proc_macro2::{Span, TokenStream};
 pub(crate) use put::PuttingFn;
@@ -25,6 +27,7 @@ pub(crate) struct CachedFn {
     pub(crate) policy: Policy,
     pub(crate) key: Key,
     pub(crate) tags: Vec<Vec<Part>>,
+    pub(crate) batch: Option<Batch>,
 }
 
 /// A function after which something is forgotten.
@@ -74,6 +77,9 @@ impl CachedFn {
         errors.keep(returns_something(&function, CachedArgs::ATTRIBUTE));
         let runtime = args.runtime.take();
         let mut frame = Frame::new(function, runtime, "a cached value", &mut errors);
+        let place = args.batch.as_ref().map(|batch| batch.name.span());
+        let arguments = &mut frame.arguments;
+        let batch = Batch::new(&mut args, &frame.function, arguments, &mut errors);
         let sensitive = frame.hash(args.sensitive.take(), &mut errors);
         errors.keep(is_owned(&frame.returned));
         let policy = Policy::new(&mut args, &frame.function, &mut errors);
@@ -89,11 +95,15 @@ impl CachedFn {
                 all_are_named(&sensitive, tags.iter().chain([key]), &mut errors);
             }
         }
+        if let (Some(batch), Some(place)) = (&batch, place) {
+            batch.is_in(&key, place, &mut errors);
+        }
         errors.finish(Self {
             frame,
             policy,
             key,
             tags,
+            batch,
         })
     }
 }

@@ -1,10 +1,12 @@
 //! The values of options, one type or one function for each form. A value is checked here as far as it can be without
 //! the function.
 
+mod batch;
 mod durations;
 
 use crate::errors::{Errors, remedy};
 use crate::template::{Role, Template, forbidden};
+pub(crate) use batch::{Batch, batch};
 pub(crate) use durations::{
     Ttl, load_timeout, near_ttl, negative_ttl, stale_if_error, stale_while_revalidate,
 };

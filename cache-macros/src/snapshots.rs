@@ -165,6 +165,28 @@ fn several_prefixes_are_invalidated_by_one_call() {
 }
 
 #[test]
+fn a_batch_names_one_of_its_ids_and_takes_its_arguments_for_each_run() {
+    check(
+        "batch",
+        cached(
+            r#"batch, prefix = "user", key = "{tenant}:{id}", tags = ["all", "user:{id}"], negative_ttl = "30s""#,
+            "async fn get_users(db: &Db, mut tenant: String, ids: &[u64]) -> Result<HashMap<u64, User>, DbError> { load(db, tenant, ids).await }",
+        ),
+    );
+}
+
+#[test]
+fn a_batch_of_a_list_that_is_moved_is_called_what_it_is_said_to_be() {
+    check(
+        "batch_of_a_vec",
+        cached(
+            "batch(person in people), skip(self), bypass = people.len() > 99",
+            "async fn names(&self, mut people: Vec<u64>, (a, b): (u8, u8)) -> Vec<String> { load(people, a, b).await }",
+        ),
+    );
+}
+
+#[test]
 fn one_entry_is_invalidated_by_its_template() {
     let item = "async fn update(user: User) { store(user).await; }";
     check(

@@ -9,6 +9,8 @@
 //! so the lease is only granted while the entry is the one that was seen, and the near tier is asked again.
 
 mod act;
+mod aged;
+mod batch;
 mod fill;
 mod load;
 mod plain;
@@ -21,18 +23,19 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{self, Instant};
+use crate::clock;
+use crate::collection::Absent;
 use crate::entry::{Aged, Found, Query};
 use crate::flight::{Cabin, Follower, Joined, Landing, Seat};
 use crate::inner::Inner;
 use crate::intent::Intent;
-use crate::key::Key;
+use crate::key::{Key, Unwritable};
 use crate::lease::Permit;
 use crate::limit::Limit;
 use crate::log;
 use crate::near::coherence::MAX_LAG;
 use crate::patience::Patience;
-use crate::policy::{Age, Coalesce, Terms};
+use crate::policy::{Coalesce, Terms};
 use crate::remote::{self, Leave, Remote};
 use crate::seen::Seen;
 use crate::site::CallSite;
@@ -40,6 +43,7 @@ use crate::stats::Counters;
 use crate::store::Trouble;
 use crate::traced::Trace;
 use crate::value::{Kind, Shared};
+pub(crate) use batch::Batch;
 pub(crate) use rules::Ruling;
 pub use rules::{Negative, Rules};
 pub(crate) use ttl::Ttl;
@@ -161,11 +165,7 @@ impl Call {
                 None => changes += 1,
             }
         }
-        Turn::Load(Load {
-            seat: None,
-            aged: None,
-            failed,
-        })
+        Turn::Load(Load::alone(failed))
     }
 
     /// Waits for the flight, no longer than one waits who has something else to return.
@@ -175,6 +175,8 @@ impl Call {
             None => Some(follower.landing().await),
         };
         match landing {
+            // A batch found that there is nothing, which is no value of this function.
+            Some(Landing::Landed(value)) if value.is::<Absent>() => Followed::Failed,
             Some(Landing::Landed(value)) => {
                 self.counters.coalesced.one();
                 self.note(Trace::loaded().of_another_call());
@@ -188,13 +190,6 @@ impl Call {
                 None => Followed::Nothing,
             },
         }
-    }
-
-    /// How long a load is waited for before an expired value is returned; `None`: to its end.
-    fn patience(&self, aged: Option<&Aged>) -> Option<Duration> {
-        let limit = self.terms.load_timeout?;
-        let returnable = aged.is_some_and(|aged| self.terms.return_on_error(aged.age));
-        returnable.then_some(limit)
     }
 
     /// Whether nobody's load may be shared: because that is asked for; or because Redis did not answer, and so cannot have
@@ -298,46 +293,6 @@ impl Call {
         }
     }
 
-    /// Whether to return a value, found a moment ago, rather than to wait for the one that another process has been asked
-    /// for since.
-    fn is_waited_enough(&self, aged: &Aged, since: Instant) -> bool {
-        let waited = clock::now().saturating_duration_since(since);
-        self.terms.return_while_loading(aged.age)
-            || self
-                .patience(Some(aged))
-                .is_some_and(|limit| waited >= limit)
-    }
-
-    /// A value that calls for another one, which somebody loads.
-    fn aged(&self, aged: Aged) -> Turn {
-        self.count(aged.age);
-        Turn::Found(aged.value)
-    }
-
-    fn count(&self, age: Age) {
-        self.note_age(age);
-        match age {
-            Age::Early => self.counters.store_hits.one(),
-            Age::Expired(_) => self.counters.stale_served.one(),
-        }
-    }
-
-    /// What may be returned instead of what cannot be loaded, or takes too long: looked for anew, because it may have been
-    /// invalidated since it was found.
-    fn instead(&self) -> Boxed<'_, Option<Shared>> {
-        Box::pin(async {
-            match self.query().fetch().await {
-                Found::Value(value) => Some(value),
-                Found::Aged(aged, _) if self.terms.return_on_error(aged.age) => {
-                    self.count(aged.age);
-                    log::stale(self.key.as_str());
-                    Some(aged.value)
-                }
-                Found::Aged(..) | Found::Nothing(_) => None,
-            }
-        })
-    }
-
     async fn ask_leave(
         &self,
         remote: &Arc<Remote>,
@@ -388,6 +343,13 @@ impl Call {
             aged,
             failed,
         })
+    }
+
+    /// An entry that cannot be invalidated by all of its tags must not be kept.
+    pub(crate) fn cannot_be_tagged(&self, problem: &Unwritable) {
+        self.counters.errors.one();
+        let no_tag = || log::no_tag(self.key.as_str(), problem);
+        self.cache.unwritable(problem, no_tag);
     }
 
     /// How long the entry is to be there, the time included in which it has expired.

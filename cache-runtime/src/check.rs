@@ -231,7 +231,7 @@ impl<'a> Probe<'a> {
         if read.entry.is_none() {
             return Err("what was written is not there".to_owned());
         }
-        match self.query().answer(read, view).await {
+        match self.query().answer(Ok(read), view).await {
             Found::Value(value) => Ok(value),
             Found::Aged(..) | Found::Nothing(_) => {
                 Err("what was written cannot be used: it has expired, was invalidated, or does not decode".to_owned())

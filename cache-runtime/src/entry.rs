@@ -1,6 +1,7 @@
 //! One entry, read from and packed for the tiers.
 
 mod judge;
+mod many;
 mod parcel;
 mod standing;
 mod times;
@@ -23,6 +24,7 @@ use crate::traced::{Source, Trace};
 use crate::value::envelope::{self, Envelope, Generations};
 use crate::value::{Kind, Shared};
 use judge::{Judged, Life, Mismatch, judge};
+pub(crate) use many::fetch_many;
 pub(crate) use parcel::Parcel;
 pub(crate) use standing::{Standing, anybody, left_near, standing, stands_near};
 pub(crate) use times::Times;
@@ -60,10 +62,10 @@ pub(crate) struct Query<'a> {
     pub(crate) trace: Option<&'a Intent>,
 }
 
-/// The value in the in-process tier.
-pub(crate) fn near(cache: &Inner, key: &str, asker: Asker, kind: Kind) -> Option<Shared> {
-    let entry = cache.near.get(key, asker)?;
-    (entry.identity == kind.identity()).then_some(entry.value)
+/// What the in-process tier has.
+pub(crate) fn near(cache: &Inner, key: &str, asker: Asker, kind: Kind) -> Option<Entry> {
+    let entry = cache.near.get(key, asker);
+    entry.filter(|entry| entry.identity == kind.identity())
 }
 
 impl Query<'_> {
@@ -108,9 +110,13 @@ impl Query<'_> {
         }
     }
 
-    /// What the answer of Redis to a look-up amounts to.
-    pub(crate) async fn answer(self, read: Read, view: View) -> Found {
-        match self.weigh(read, view).await {
+    /// What the answer of Redis to a look-up amounts to, or that there is none.
+    pub(crate) async fn answer(self, read: Result<Read, Trouble>, view: View) -> Found {
+        let answer = match answered(read, self.counters) {
+            Ok(read) => self.weigh(read, view).await,
+            Err(away) => Err(away),
+        };
+        match answer {
             Ok(answer) => self.found(answer, view),
             Err(away) => self.find_here(view, away),
         }

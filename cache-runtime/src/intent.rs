@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -35,6 +36,8 @@ pub(crate) struct Intent {
     outcome: Mutex<Reached>,
     /// Where the value came from, as far as that is known.
     trace: Mutex<Option<Trace>>,
+    /// Whether it is put together of several.
+    gathers: AtomicBool,
 }
 
 /// How far a call has come.
@@ -119,6 +122,7 @@ impl Intent {
             purpose,
             outcome: Mutex::new(Reached::Nowhere),
             trace: Mutex::new(None),
+            gathers: AtomicBool::new(false),
         })
     }
 
@@ -143,9 +147,16 @@ impl Intent {
         matches!(self.purpose, Purpose::Trace | Purpose::Warm)
     }
 
-    /// Notes where the value comes from, unless another one is returned.
+    /// Notes where the value comes from, unless another one is returned; or a part of it, where they are gathered.
     pub(crate) fn note(&self, trace: Trace) {
-        *self.trace.lock().unwrap_or_else(PoisonError::into_inner) = Some(trace);
+        let mut noted = self.trace.lock().unwrap_or_else(PoisonError::into_inner);
+        let parts = noted.filter(|_| self.gathers.load(Ordering::Relaxed));
+        *noted = Some(parts.map_or(trace, |parts| parts.and(trace)));
+    }
+
+    /// From now on the value is one of many parts.
+    pub(crate) fn gather(&self) {
+        self.gathers.store(true, Ordering::Relaxed);
     }
 
     /// Corrects what was noted.

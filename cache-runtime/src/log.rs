@@ -140,6 +140,13 @@ pub(crate) fn no_tag(key: &str, problem: &Unwritable) {
     warn!(key, %problem, "an argument cannot be part of a tag, running uncached");
 }
 
+pub(crate) fn misfits(function: &str) {
+    error!(
+        function,
+        "the body has returned another number of values than it was given ids; they are returned as they are, and none is stored"
+    );
+}
+
 pub(crate) fn no_hash_key() {
     warn!(
         "sensitive arguments need a key that all processes share, running uncached; set `CACHE_HASH_KEY`, or `hash_key` of the builder"

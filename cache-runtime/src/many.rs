@@ -146,7 +146,7 @@ async fn get(
         let (Some(query), Some(found)) = (queries.get(at), found.get_mut(at)) else {
             continue;
         };
-        *found = match query.answer(read, view).await {
+        *found = match query.answer(Ok(read), view).await {
             Found::Value(value) => Some(value),
             Found::Aged(..) | Found::Nothing(_) => None,
         };

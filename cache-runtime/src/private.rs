@@ -19,7 +19,9 @@ use crate::near::Asker;
 use crate::value::{self, Hands, Kind, Value};
 use crate::variable;
 
+pub use crate::batch::{Batch, Sort, Spare, ViaClone, ViaMove, batch};
 pub use crate::call::{Negative, Rules};
+pub use crate::collection::{HoldsOption, HoldsValue};
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::pattern::PatternWriter;
 pub use crate::key::{KeyPart, KeyWriter};
@@ -42,7 +44,24 @@ pub struct Tags<'a> {
     problem: Option<Unwritable>,
 }
 
-impl Tags<'_> {
+impl<'a> Tags<'a> {
+    /// The groups that `name` says.
+    pub(crate) fn of(
+        cache: &'a Inner,
+        name: impl FnOnce(&mut Self),
+    ) -> Result<Arc<[Box<str>]>, Unwritable> {
+        let mut tags = Tags {
+            cache,
+            groups: Vec::new(),
+            problem: None,
+        };
+        name(&mut tags);
+        match tags.problem {
+            Some(problem) => Err(problem),
+            None => Ok(tags.groups.into()),
+        }
+    }
+
     /// The next tag.
     pub fn tag(&mut self, write: impl FnOnce(&mut KeyWriter<'_>)) {
         let mut text = String::new();
@@ -126,7 +145,10 @@ where
         }
         Ok(_) | Err(_) => None,
     };
-    if let Some(value) = found.as_ref().and_then(value::take::<O::Value>) {
+    if let Some(value) = found
+        .as_ref()
+        .and_then(|entry| value::take::<O::Value>(&entry.value))
+    {
         proceed(text, intent.as_ref());
         bound.counters.near_hits.one();
         return ControlFlow::Break(O::join(value));
@@ -172,12 +194,12 @@ where
 }
 
 /// Whether what the process has is an answer.
-fn asks_near(purpose: Option<Purpose>) -> bool {
+pub(crate) fn asks_near(purpose: Option<Purpose>) -> bool {
     matches!(purpose, None | Some(Purpose::Peek))
 }
 
 /// Gives back what was taken from the thread; the intent only where the calls after this one are to find it as well.
-fn proceed(text: String, intent: Option<&Arc<Intent>>) {
+pub(crate) fn proceed(text: String, intent: Option<&Arc<Intent>>) {
     let intent = intent.map(|intent| {
         intent.reach(Reached::Function);
         Arc::clone(intent)
@@ -200,7 +222,7 @@ fn uncached<O: Outcome>(
 }
 
 /// Runs a body for which nothing is cached, unless none may run.
-async fn alone<F: Future>(body: F) -> F::Output {
+pub(crate) async fn alone<F: Future>(body: F) -> F::Output {
     if intent::holds() {
         return pending().await;
     }
@@ -240,29 +262,22 @@ impl<O: Outcome> Call<O> {
         let Some((mut call, hands)) = self.call.take() else {
             return self;
         };
-        let mut tags = Tags {
-            cache: &call.cache,
-            groups: Vec::new(),
-            problem: None,
-        };
-        name(&mut tags);
-        let (groups, problem) = (tags.groups, tags.problem);
-        if let Some(problem) = problem {
-            if call.is_named_only() {
+        let groups = match Tags::of(&call.cache, name) {
+            Ok(groups) => groups,
+            Err(_) if call.is_named_only() => {
                 // Its name has no tags in it.
                 self.call = Some((call, hands));
                 return self;
             }
-            // An entry that cannot be invalidated by all of its tags must not be kept.
-            call.counters.errors.one();
-            let no_tag = || log::no_tag(call.key.as_str(), &problem);
-            call.cache.unwritable(&problem, no_tag);
-            if let Some(intent) = &call.intent {
-                intent.reach(Reached::Nothing);
+            Err(problem) => {
+                call.cannot_be_tagged(&problem);
+                if let Some(intent) = &call.intent {
+                    intent.reach(Reached::Nothing);
+                }
+                return self;
             }
-            return self;
-        }
-        call.key = call.key.clone().with_tags(Some(groups.into()));
+        };
+        call.key = call.key.clone().with_tags(Some(groups));
         self.call = Some((call, hands));
         self
     }

@@ -200,15 +200,25 @@ impl Remote {
 
     /// What is not believed reads as absent.
     pub(crate) async fn look_up_many(self: &Arc<Self>, keys: &[Key]) -> Result<Vec<Read>, Trouble> {
+        let reads = self.look_up_each(keys, false).await?;
+        let believed = reads.into_iter().zip(keys);
+        let believed = believed.map(|(read, key)| read.unwrap_or_else(|_| Read::nothing(key)));
+        Ok(believed.collect())
+    }
+
+    /// What there is of each key, with its lease where it may be loaded; or why Redis is not believed of that one.
+    pub(crate) async fn look_up_each(
+        self: &Arc<Self>,
+        keys: &[Key],
+        with_leases: bool,
+    ) -> Result<Vec<Result<Read, Trouble>>, Trouble> {
         self.passes()?;
         let covered = |journal: &Journal| keys.iter().any(|key| journal.covers(key));
         self.settled(covered).await;
-        let reads = self.note(Doing::Reading, self.store.look_up_many(keys).await)?;
-        let believed = |(read, key)| match self.still_believed(key) {
-            Ok(()) => read,
-            Err(_) => Read::nothing(key),
-        };
-        Ok(reads.into_iter().zip(keys).map(believed).collect())
+        let reads = self.store.look_up_many(keys, with_leases).await;
+        let reads = self.note(Doing::Reading, reads)?.into_iter().zip(keys);
+        let believed = |(read, key)| self.still_believed(key).map(|()| read);
+        Ok(reads.map(believed).collect())
     }
 
     /// Whether a value of this key may be kept in process in the stead of one in Redis, although that is in use.

@@ -205,6 +205,16 @@ impl Bound {
     where
         K: FnOnce(&mut KeyWriter<'_>),
     {
+        self.write_of::<K>(text, hash_key, arguments)
+    }
+
+    /// The same where another closure of the function's, `K`, names the instantiation.
+    pub(crate) fn write_of<K>(
+        &self,
+        text: &mut String,
+        hash_key: Option<&HashKey>,
+        arguments: impl FnOnce(&mut KeyWriter<'_>),
+    ) -> Result<(Levels, u64), Unwritable> {
         text.push_str(&self.head);
         if let (KeyStyle::Arguments, Some(hash)) = (self.style, owner::<K>(&self.path)) {
             // A segment of its own, so that the function stays a level above all of that name.

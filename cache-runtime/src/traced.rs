@@ -21,8 +21,8 @@ pub struct Traced<T> {
     pub coalesced: bool,
 }
 
-/// Where a value came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// Where a value came from, the nearest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The process had it.
@@ -66,6 +66,16 @@ impl Trace {
         Self {
             failed: true,
             ..Self::loaded()
+        }
+    }
+
+    /// Both parts of one value: it comes from where the farther one comes from, and is as old as the older one.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            source: self.source.max(other.source),
+            age: self.age.max(other.age),
+            coalesced: self.coalesced || other.coalesced,
+            failed: self.failed || other.failed,
         }
     }
 

@@ -66,7 +66,7 @@ fn an_unknown_option_names_the_nearest_or_all() {
         "timeout = 60",
         LOAD,
         &[
-            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `bypass`, `codec`, `compress`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background`, `cache` and `crate`",
+            "`timeout` is not an option of `#[cached]`; its options are `ttl`, `prefix`, `key`, `batch`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `bypass`, `codec`, `compress`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background`, `cache` and `crate`",
         ],
     );
     check_invalidate(
@@ -176,7 +176,7 @@ fn an_option_has_its_form() {
         "60",
         LOAD,
         &[
-            "an option starts with its name, one of `ttl`, `prefix`, `key`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `bypass`, `codec`, `compress`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background`, `cache` and `crate`",
+            "an option starts with its name, one of `ttl`, `prefix`, `key`, `batch`, `skip`, `sensitive`, `tags`, `version`, `cache_if`, `negative_ttl`, `bypass`, `codec`, `compress`, `near`, `near_ttl`, `coalesce`, `stale_while_revalidate`, `stale_if_error`, `early_refresh`, `load_timeout`, `max_loads`, `background`, `cache` and `crate`",
         ],
     );
 }

@@ -12,6 +12,7 @@ use tracing::Instrument as _;
 use super::{Call, Load, Turn};
 use crate::advice;
 use crate::clock;
+use crate::flight::Seat;
 use crate::limit::{self, Place};
 use crate::outcome::Outcome;
 use crate::traced::Trace;
@@ -150,7 +151,7 @@ impl Call {
             Turn::Load(load) => load,
             Turn::Found(value) => match (hands.take)(&value) {
                 Some(value) => return Ok(value),
-                None => Load::alone(),
+                None => Load::alone(false),
             },
         };
         let limits = [self.limit.as_deref(), self.cache.limit.as_ref()];
@@ -203,7 +204,7 @@ impl Call {
         Ok(loaded)
     }
 
-    fn count_miss(&self, load: &Load) {
+    pub(super) fn count_miss(&self, load: &Load) {
         // Where Redis failed, that is counted as an error already.
         if !load.failed {
             self.counters.misses.one();
@@ -232,11 +233,20 @@ impl Call {
 }
 
 impl Load {
-    fn alone() -> Self {
+    /// For oneself.
+    pub(super) fn alone(failed: bool) -> Self {
         Self {
             seat: None,
             aged: None,
-            failed: false,
+            failed,
+        }
+    }
+
+    /// For everybody who follows.
+    pub(super) fn of(seat: Seat) -> Self {
+        Self {
+            seat: Some(seat),
+            ..Self::alone(false)
         }
     }
 }

@@ -47,7 +47,7 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) async fn look_up_many(&self, _: &[Key]) -> Result<Vec<Read>, Trouble> {
+    pub(crate) async fn look_up_many(&self, _: &[Key], _: bool) -> Result<Vec<Read>, Trouble> {
         match *self {}
     }
 

@@ -107,12 +107,21 @@ impl Store {
         })
     }
 
-    /// The same for many entries in one round trip. A generation that several need is asked for once, and no lease at all.
-    pub(crate) async fn look_up_many(&self, keys: &[Key]) -> Result<Vec<Read>, Trouble> {
+    /// The same for many entries in one round trip. A generation that several need is asked for once, and their leases only
+    /// for those who may load.
+    pub(crate) async fn look_up_many(
+        &self,
+        keys: &[Key],
+        with_leases: bool,
+    ) -> Result<Vec<Read>, Trouble> {
         let mut places = HashMap::new();
         let mut mget = redis::cmd("MGET");
         for key in keys {
             mget.arg(key.as_str());
+        }
+        let leased = if with_leases { keys } else { &[] };
+        for key in leased {
+            mget.arg(key::lease_name(key.as_str()));
         }
         for group in keys.iter().flat_map(Key::groups) {
             let next = places.len();
@@ -121,13 +130,15 @@ impl Store {
                 next
             });
         }
-        let asked = keys.len() + places.len();
+        let asked = keys.len() + leased.len() + places.len();
         let answer = self.ask_for_values(&mget, asked).await?;
         let mut entries = answer.value;
-        let generations = entries.split_off(keys.len().min(entries.len()));
+        let mut leases = entries.split_off(keys.len().min(entries.len()));
+        let generations = leases.split_off(leased.len().min(leases.len()));
+        let mut leases = leases.into_iter();
         let reads = keys.iter().zip(entries).map(|(key, entry)| Read {
             entry,
-            lease: None,
+            lease: leases.next().flatten().as_deref().map(lease_number),
             generations: key
                 .groups()
                 .map(|group| {
