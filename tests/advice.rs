@@ -55,6 +55,12 @@ async fn short_by_its_value(id: u64) -> u64 {
     id
 }
 
+#[cached(ttl = "5ms", negative_ttl = "1h", prefix = "absent", key = "{id}")]
+async fn hardly_ever_there(id: u64) -> Option<u64> {
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    (id > 100).then_some(id)
+}
+
 #[tokio::test]
 async fn loads_that_take_longer_than_their_values_are_kept_are_said_after_three_in_a_row() {
     let server = RedisServer::start();
@@ -82,6 +88,7 @@ async fn a_load_that_is_slow_now_and_then_is_no_flaw_nor_is_a_short_ttl_over_the
         for id in 0..5 {
             with_cache(cache.clone(), slow_at_first(id)).await;
             with_cache(cache.clone(), short_by_its_value(id)).await;
+            with_cache(cache.clone(), hardly_ever_there(id)).await;
         }
     }
     assert_eq!(log.at(Level::WARN), Vec::<String>::new());

@@ -185,6 +185,8 @@ async fn touching_never_brings_an_older_value_back() {
             async move {
                 while cache.get::<u64>("a:b").await.unwrap() != Some(rounds) {
                     cache.touch("a:b", HOUR).await.unwrap();
+                    // So that it ends with a test that fails.
+                    tokio::task::yield_now().await;
                 }
             }
         });
@@ -323,9 +325,9 @@ async fn no_count_is_lost_or_told_twice_whoever_counts() {
                 let mut told = Vec::new();
                 for _ in 0..EACH {
                     told.push(cache.incr("hits:all", 1).await.unwrap());
-                    // Readers keep it in process meanwhile.
+                    // Others keep it in process meanwhile, and nothing older than this.
                     let read = cache.get::<i64>("hits:all").await.unwrap();
-                    assert!(read >= told.last().copied() || cache.mode() == Mode::Redis);
+                    assert!(read >= told.last().copied(), "{read:?} after {told:?}");
                 }
                 told
             }));

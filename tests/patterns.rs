@@ -259,7 +259,7 @@ async fn what_a_pattern_that_is_owed_does_not_match_is_read_from_redis_as_ever()
 async fn replicas_are_asked_for_what_was_deleted_by_a_pattern_as_well() {
     let server = RedisServer::start();
     let cache = on(&server).durability(Durability::Replicas(1));
-    let cache = cache.response_timeout(Duration::from_millis(200));
+    let cache = cache.response_timeout(Duration::from_secs(2));
     let cache = cache.open().await.unwrap();
     let (log, _guard) = Log::of_this_thread();
 

@@ -134,33 +134,24 @@ pub(crate) async fn replace(
     standing: &Standing,
     swap: Swap<'_>,
 ) -> Result<bool, Trouble> {
-    let _again = ForgottenHere::begin(cache, standing.key.as_str());
+    let _after = ForgottenHere {
+        cache,
+        entry: standing.key.as_str(),
+    };
     let generations = &standing.read.generations;
     remote.swap(&standing.key, generations, swap).await
 }
 
-/// Forgets in this process what is being replaced in Redis, before and after: nobody tells a connection of its own writes, and
-/// somebody may have read the old one in between.
+/// Forgets in this process, when dropped, what was replaced in Redis: nobody tells a connection of its own writes. Whatever was
+/// read meanwhile is not kept either.
 struct ForgottenHere<'a> {
     cache: &'a Inner,
     entry: &'a str,
 }
 
-impl<'a> ForgottenHere<'a> {
-    fn begin(cache: &'a Inner, entry: &'a str) -> Self {
-        let forgotten = Self { cache, entry };
-        forgotten.forget();
-        forgotten
-    }
-
-    fn forget(&self) {
-        self.cache.near.remove(self.entry);
-    }
-}
-
 impl Drop for ForgottenHere<'_> {
     fn drop(&mut self) {
-        self.forget();
+        self.cache.near.remove(self.entry);
     }
 }
 
