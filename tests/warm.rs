@@ -447,14 +447,16 @@ impl Wake for Wakes {
 async fn many_that_are_there_leave_the_thread_to_others_in_between() {
     let bodies = &Arc::new(Bodies::default());
     with_cache(in_process().await, async {
-        let calls = || (1..=100).map(|id| plain(bodies, id));
-        warm(calls()).await;
+        for id in 1..=100 {
+            plain(bodies, id).await;
+        }
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let mut context = Context::from_waker(&waker);
         let told = AtomicU64::new(0);
         let count = |warmed: &Warmed| told.store(warmed.done(), Ordering::SeqCst);
-        let mut warming = pin!(warm(calls()).concurrency(10).on_progress(count));
+        let calls = (1..=100).map(|id| plain(bodies, id));
+        let mut warming = pin!(warm(calls).concurrency(10).on_progress(count));
         for poll in 1..=10 {
             let polled = warming.as_mut().poll(&mut context);
             assert_eq!(told.load(Ordering::SeqCst), 10 * poll);
