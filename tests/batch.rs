@@ -95,6 +95,10 @@ async fn far(source: &Source, ids: &[u64]) -> Vec<String> {
     ids.iter().map(|id| source.user(*id)).collect()
 }
 
+/// It names many entries, so everything of that prefix is forgotten.
+#[cache_invalidate(entry = users(source, vec![1]))]
+async fn change_user(source: &Source) {}
+
 async fn on(server: &RedisServer) -> Cache {
     let builder = Cache::builder().redis_url(server.url());
     let builder = builder.response_timeout(Duration::from_secs(5));
@@ -426,6 +430,10 @@ async fn what_acts_on_a_call_acts_on_every_id_or_says_that_there_are_many() {
             let problem = cache_runtime::key_of(ids()).unwrap_err();
             assert_eq!(problem.kind(), ErrorKind::Key, "{problem}");
             assert_eq!(source.asked(), Vec::<Vec<u64>>::new());
+
+            change_user(&source).await;
+            ids().await.unwrap();
+            assert_eq!(source.asked(), [vec![1, 2]]);
         })
         .await;
     }

@@ -457,6 +457,32 @@ async fn who_waits_with_another_function_for_an_id_without_a_value_looks_again()
 }
 
 #[tokio::test]
+async fn a_list_has_a_value_for_each_id_also_where_another_batch_has_found_none() {
+    #[cached(batch, ttl = 300, prefix = "user", key = "{id}:name", tags = ["user:{id}"])]
+    async fn all(truth: &Truth, ids: &[usize]) -> Vec<u64> {
+        let read = truth.read(ids).await.unwrap();
+        let value = |id| read.get(id).copied().unwrap_or(99);
+        ids.iter().map(value).collect()
+    }
+    let server = RedisServer::start();
+    for cache in tiers(&server).await {
+        let truth = Truth::gated(&[77]);
+        let lacks = read(&cache, &truth, &[77]);
+        truth.reached(1).await;
+        let list = tokio::spawn({
+            let (cache, truth) = (cache.clone(), Arc::clone(&truth));
+            with_cache(cache, async move { all(&truth, &[77, 1]).await })
+        });
+        let follows = async || truth.asked.lock().unwrap().len() == 2;
+        wait_until_async(follows, "1 is loaded while 77 is waited for").await;
+        truth.open();
+        assert!(lacks.await.unwrap().unwrap().is_empty());
+        assert_eq!(list.await.unwrap(), [99, 0]);
+        cache.clear("*").await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_batch_that_is_dropped_at_any_moment_leaves_nothing_behind() {
     let server = RedisServer::start();
     for cache in tiers(&server).await {
