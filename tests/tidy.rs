@@ -39,7 +39,7 @@ const LAYERS: &[&[&str]] = &[
         "many",
     ],
     &["acting", "global", "put"],
-    &["fuzz", "private"],
+    &["fuzz", "pieces", "private"],
 ];
 
 /// Where alone in `cache-runtime/src` these may be named; tests may name them anywhere.
