@@ -20,7 +20,9 @@ pub fn whole(samples: &Samples, machine: &[(String, String)], reach: &str) -> St
         text,
         "\nEach figure is the median of {} interleaved rounds, with the least and the most; each run has a process of its own.\n\
          Every candidate does the same work: a key of a number and a text, and a value of five heap allocations, behind an `Arc` or cloned.\n\
-         Ratios are those within a round.\n",
+         Ratios are those within a round.\n\
+         hitbox and multi-tier-cache keep encoded bytes, so they return a value of its own to each caller, behind an `Arc` or not.\n\
+         Near hits and Redis hits are on one thread unless something else is said; the server has the other core.\n",
         samples.count()
     );
     let _ = writeln!(
