@@ -5,6 +5,7 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -127,6 +128,24 @@ async fn a_read_that_repeats_asks_nobody() {
     assert_eq!(calls(&server, "mget"), asked);
     assert_eq!(truth.bodies(), 1);
     assert_eq!(cache.mode(), Mode::Redis);
+}
+
+#[tokio::test]
+async fn nor_does_one_by_hand_that_would_load() {
+    let server = RedisServer::start();
+    let (cache, truth) = (on(&server).await, Truth::default());
+    let get = || cache.get_or_set("by:hand", None, async || Ok::<_, Infallible>(truth.read()));
+    get().await.unwrap();
+    get().await.unwrap();
+
+    let (asked, hits) = (calls(&server, "mget"), cache.stats().near_hits);
+    for _ in 0..100 {
+        get().await.unwrap();
+    }
+
+    assert_eq!(calls(&server, "mget"), asked);
+    assert_eq!(truth.bodies(), 1);
+    assert_eq!(cache.stats().near_hits, hits + 100);
 }
 
 #[tokio::test]
@@ -385,7 +404,7 @@ async fn nor_is_what_was_loaded_while_the_connection_was_lost() {
         let load = async || {
             server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
             round_trip(&one).await;
-            Ok::<_, std::convert::Infallible>(round)
+            Ok::<_, Infallible>(round)
         };
         let Ok(loaded) = one.get_or_set("video:1", None, load).await;
         assert_eq!(loaded, round);

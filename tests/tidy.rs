@@ -45,7 +45,7 @@ const LAYERS: &[&[&str]] = &[
         "many",
     ],
     &["acting", "global", "put", "warm"],
-    &["batch", "fuzz", "private"],
+    &["batch", "fuzz", "pieces", "private"],
 ];
 
 /// Where alone in `cache-runtime/src` these may be named; tests may name them anywhere.

@@ -172,21 +172,36 @@ impl Cache {
         F: Future<Output = Result<T, E>>,
     {
         let ttl = self.inner.ttl(ttl.into());
-        let call = match self.inner.by_hand(key) {
-            Ok((key, counters)) if self.inner.is_enabled() => Box::new(Call {
-                site: None,
-                cache: Arc::clone(&self.inner),
-                key,
-                kind: Kind::of::<T>(),
-                ttl: Ttl::Fixed(ttl),
-                ruling: None,
-                terms: self.inner.terms_by_hand(),
-                counters,
-                limit: None,
-                intent: None,
-            }),
+        let (key, counters) = match self.inner.by_hand(key) {
+            Ok(found) if self.inner.is_enabled() => found,
             _ => return load().await,
         };
+        let (kind, terms) = (Kind::of::<T>(), self.inner.terms_by_hand());
+        let query = Query {
+            cache: &self.inner,
+            key: &key,
+            kind,
+            terms,
+            counters: &counters,
+            trace: None,
+        };
+        // While Redis is away a call goes on, because one of them has to find it again.
+        let kept = self.inner.is_settled().then(|| query.near()).flatten();
+        if let Some(value) = kept.as_ref().and_then(value::take) {
+            return Ok(value);
+        }
+        let call = Box::new(Call {
+            site: None,
+            cache: Arc::clone(&self.inner),
+            key,
+            kind,
+            ttl: Ttl::Fixed(ttl),
+            ruling: None,
+            terms,
+            counters,
+            limit: None,
+            intent: None,
+        });
         let load = pin!(async move { load().await });
         call.run::<OkOf<T, E>, _>(Hands::new(), load).await
     }

@@ -4,6 +4,10 @@
 #[doc(hidden)]
 #[path = "fuzz/mod.rs"]
 pub mod __fuzz;
+#[cfg(any(test, benching))]
+#[doc(hidden)]
+#[path = "pieces.rs"]
+pub mod __pieces;
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;

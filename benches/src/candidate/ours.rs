@@ -49,9 +49,14 @@ fn builder() -> CacheBuilder {
 
 /// A cache on that server, once it answers.
 pub async fn on_redis(redis: &str) -> Outcome<Cache> {
+    on_redis_with(redis, true).await
+}
+
+/// The same, with or without a tier in the process.
+pub async fn on_redis_with(redis: &str, near: bool) -> Outcome<Cache> {
     let start = Instant::now();
     loop {
-        let cache = builder().redis_url(redis).open().await?;
+        let cache = builder().redis_url(redis).near(near).open().await?;
         if cache.mode() == Mode::Redis {
             return Ok(cache);
         }

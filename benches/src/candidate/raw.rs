@@ -1,10 +1,14 @@
 //! redis-rs by hand: one `GET` and one decoding per call, over one multiplexed connection.
 
-use redis::AsyncCommands;
+use std::time::Duration;
+
 use redis::aio::MultiplexedConnection;
+use redis::{AsyncCommands, AsyncConnectionConfig};
 
 use super::{Candidate, Outcome};
 use crate::work::{self, TTL, Video};
+
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub struct Raw(MultiplexedConnection);
@@ -14,7 +18,10 @@ impl Candidate for Raw {
 
     async fn open(redis: &str) -> Outcome<Self> {
         let client = redis::Client::open(redis)?;
-        Ok(Self(client.get_multiplexed_async_connection().await?))
+        // A deadline of the same kind as by default, but one that a busy machine does not miss.
+        let configuration = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+        let connection = client.get_multiplexed_async_connection_with_config(&configuration);
+        Ok(Self(connection.await?))
     }
 
     async fn call(&self, id: u64, language: &str) -> Video {

@@ -36,22 +36,42 @@ const fn panel(
 }
 
 const PANELS: [Panel; 6] = [
-    panel("near_zipf", "ns", "ns per hit, less is better", true),
+    panel(
+        "near_zipf",
+        "ns",
+        "ns per hit, less is better; logarithmic scale",
+        true,
+    ),
     panel(
         "near_zipf_threads",
         "ns",
-        "ns per hit, less is better",
+        "ns per hit, less is better; logarithmic scale",
         true,
     ),
-    panel("front_zipf", "ns", "ns per hit, less is better", true),
-    panel("redis_1", "ns", "ns per hit, less is better", true),
+    panel(
+        "front_zipf",
+        "ns",
+        "ns per hit, less is better; logarithmic scale",
+        true,
+    ),
+    panel(
+        "redis_1",
+        "ns",
+        "ns per hit, less is better; logarithmic scale",
+        true,
+    ),
     panel(
         "redis_256",
         "per_second",
-        "hits per second, more is better",
+        "hits per second, more is better; logarithmic scale",
         false,
     ),
-    panel("storm", "bodies", "bodies run, less is better", true),
+    panel(
+        "storm",
+        "bodies",
+        "bodies run, less is better; logarithmic scale",
+        true,
+    ),
 ];
 
 const STYLE: &str = "<style>

@@ -13,6 +13,7 @@ mod chart;
 pub mod machine;
 mod reach;
 pub mod samples;
+pub mod scale;
 mod server;
 mod table;
 
@@ -69,19 +70,36 @@ pub fn run(options: &Options) -> Outcome<()> {
         folder.join("samples.tsv"),
         samples.to_text(&machine::describe()),
     )?;
-    render(&folder)
+    match options.whole {
+        true => publish(),
+        false => render(&folder),
+    }
+}
+
+/// Writes the committed results anew, and what of them stands in the project's README.
+pub fn publish() -> Outcome<()> {
+    render(&results())?;
+    let path = results().join("../../README.md");
+    let readme = std::fs::read_to_string(&path)?;
+    let (samples, machine) = read(&results())?;
+    let section = table::section(&machine, samples.count(), &reach::table(&samples));
+    std::fs::write(path, table::between_marks(&readme, &section)?)?;
+    Ok(())
 }
 
 /// Writes table and chart anew from the samples in a folder.
 pub fn render(folder: &Path) -> Outcome<()> {
-    let (samples, machine) =
-        Samples::from_text(&std::fs::read_to_string(folder.join("samples.tsv"))?)?;
+    let (samples, machine) = read(folder)?;
     let reach = reach::table(&samples);
     let table = table::whole(&samples, &machine, &reach);
     std::fs::write(folder.join("README.md"), &table)?;
     std::fs::write(folder.join("chart.svg"), chart::svg(&samples, &machine))?;
     println!("{reach}\n{}", folder.display());
     Ok(())
+}
+
+fn read(folder: &Path) -> Outcome<(Samples, Vec<(String, String)>)> {
+    Samples::from_text(&std::fs::read_to_string(folder.join("samples.tsv"))?)
 }
 
 /// Where the committed results are.

@@ -1,10 +1,9 @@
 //! A redis-server of the run's own, on a free loopback port, which ends with the run.
 
+use std::io;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-
-use crate::candidate::Outcome;
 
 #[derive(Debug)]
 pub struct Server {
@@ -18,7 +17,7 @@ pub fn program() -> String {
 }
 
 impl Server {
-    pub fn start() -> Outcome<Self> {
+    pub fn start() -> io::Result<Self> {
         // The listener is dropped before the server starts; nobody else is likely to take the port in between.
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
@@ -30,12 +29,14 @@ impl Server {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .map_err(|error| format!("{} cannot be started: {error}", program()))?;
+            .map_err(|error| {
+                io::Error::other(format!("{} cannot be started: {error}", program()))
+            })?;
         let server = Self { process, port };
         let start = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             if start.elapsed() > Duration::from_secs(10) {
-                return Err("the server does not listen".into());
+                return Err(io::Error::other("the server does not listen"));
             }
             std::thread::sleep(Duration::from_millis(20));
         }

@@ -20,7 +20,9 @@ pub fn whole(samples: &Samples, machine: &[(String, String)], reach: &str) -> St
         text,
         "\nEach figure is the median of {} interleaved rounds, with the least and the most; each run has a process of its own.\n\
          Every candidate does the same work: a key of a number and a text, and a value of five heap allocations, behind an `Arc` or cloned.\n\
-         Ratios are those within a round.\n",
+         Ratios are those within a round.\n\
+         hitbox and multi-tier-cache keep encoded bytes, so they return a value of its own to each caller, behind an `Arc` or not.\n\
+         Near hits and Redis hits are on one thread unless something else is said; the server has the other core.\n",
         samples.count()
     );
     let _ = writeln!(
@@ -32,6 +34,39 @@ pub fn whole(samples: &Samples, machine: &[(String, String)], reach: &str) -> St
     }
     builds(&mut text, samples);
     text
+}
+
+const FROM: &str = "<!-- from here to the next mark written by benches/run -->";
+const TO: &str = "<!-- to here -->";
+
+/// What the project's README shows.
+pub fn section(machine: &[(String, String)], rounds: usize, reach: &str) -> String {
+    let value = |name: &str| {
+        machine
+            .iter()
+            .find(|(key, _)| key == name)
+            .map_or("", |(_, value)| value)
+    };
+    format!(
+        "Measured by `{}` on {}: {}, {}, {}.\n\
+         Peers: {}.\n\
+         Medians of {rounds} interleaved rounds, with the least and the most; ratios are those within a round.\n\
+         Every figure is in [`benches/results`](benches/results/README.md).\n\n\
+         ![The cost of a cached call beside that of others](benches/results/chart.svg)\n\n{reach}",
+        value("command"),
+        value("date"),
+        value("processor"),
+        value("rustc"),
+        value("server").split(" sha=").next().unwrap_or_default(),
+        value("versions")
+    )
+}
+
+/// The text with another section between the marks.
+pub fn between_marks(text: &str, section: &str) -> Result<String, &'static str> {
+    let (before, rest) = text.split_once(FROM).ok_or("README.md has no mark")?;
+    let (_, after) = rest.split_once(TO).ok_or("README.md has one mark")?;
+    Ok(format!("{before}{FROM}\n\n{section}\n{TO}{after}"))
 }
 
 fn table(text: &mut String, samples: &Samples, scenario: &Scenario) {
@@ -110,7 +145,7 @@ fn cell(spread: Option<Spread>) -> String {
 /// Three or four digits, with commas between thousands.
 pub fn number(value: f64) -> String {
     let digits = match value.abs() {
-        0.0 => 0,
+        _ if value.fract() == 0.0 => 0,
         small if small < 10.0 => 2,
         medium if medium < 100.0 => 1,
         _ => 0,

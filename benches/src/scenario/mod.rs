@@ -10,6 +10,7 @@ mod memory;
 mod misses;
 mod prefix;
 mod proxy;
+pub mod scale;
 mod sizes;
 mod storm;
 
