@@ -20,6 +20,7 @@ use crate::value::{self, Hands, Kind, Value};
 use crate::variable;
 
 pub use crate::call::{Negative, Rules};
+pub use crate::intent::NamesAnEntry;
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::{KeyPart, KeyWriter};
 pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};

@@ -1,11 +1,10 @@
 //! What one call of a mutating function names to be forgotten, and where.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use super::{Doomed, InvalidateSite, TAGS};
 use crate::inner::Inner;
-use crate::intent::{self, NoEntry, Unnamed};
+use crate::intent::{self, NamesAnEntry, NoEntry, Unnamed};
 use crate::key::{self, KeyWriter, Unwritable};
 use crate::log;
 
@@ -94,7 +93,7 @@ impl<'a> Targets<'a> {
     }
 
     /// The entry that a call is about, in the cache of its function.
-    pub fn call<F: Future>(&mut self, call: F) {
+    pub fn call<T>(&mut self, call: impl NamesAnEntry<T>) {
         match intent::entry_of(call) {
             Ok(entry) if !entry.cache.is_enabled() => {}
             Ok(entry) => {
