@@ -157,6 +157,16 @@ async fn opaque(
     text.as_ref().len() as u32 + rest.next().unwrap_or(0) + 100 * body()
 }
 
+#[cache_invalidate(prefix = "numbers")]
+async fn forget_opaque(text: impl AsRef<str>, mut rest: impl Iterator<Item = u32>) -> u32 {
+    text.as_ref().len() as u32 + rest.next().unwrap_or(0)
+}
+
+#[cache_put(entry = mutable(text.as_ref().len() as u32))]
+async fn put_opaque(text: impl AsRef<str>, rest: impl Iterator<Item = u32>) -> u32 {
+    text.as_ref().len() as u32 + rest.sum::<u32>()
+}
+
 #[cache_invalidate(entry = mutable(*number))]
 async fn forget_mutable(number: &mut u32) -> &u32 {
     *number += 1;
@@ -314,6 +324,9 @@ async fn main() {
 
     kept(async || taken_apart((1, 2), [3, 4, 5]).await).await;
     kept(async || opaque("ab", Numbers).await).await;
+    assert_eq!(forget_opaque("ab", Numbers).await, 2);
+    assert_eq!(put_opaque("abc", [4, 5].into_iter()).await, 12);
+    assert_eq!(mutable(3).await, 12);
     assert_eq!(put_mutable(1, (2, 3)).await, 6);
     assert_eq!(mutable(1).await, 6);
     assert_eq!(*forget_mutable(&mut 1).await, 2);
