@@ -159,34 +159,6 @@ fn no_file_names_a_path_of_somebodys_machine() {
 }
 
 #[test]
-fn every_option_is_in_the_reference_of_its_attribute() {
-    const ARGS: &str = "cache-macros/src/args.rs";
-    let args = read(ARGS);
-    let mut offenders = Vec::new();
-    let mut attributes = 0;
-    for part in args.split("const ATTRIBUTE: &str = ").skip(1) {
-        let attribute = string_literals(part).next().unwrap_or_default();
-        let (_, names) = part
-            .split_once("const NAMES: &[&str] = ")
-            .unwrap_or_else(|| panic!("{ARGS}: `{attribute}` has no `NAMES`"));
-        let names = &names[..names.find(';').unwrap_or(names.len())];
-        let reference = format!("cache-macros/docs/{attribute}.md");
-        let text = read(&reference);
-        attributes += 1;
-        for name in string_literals(names) {
-            // As code: `ttl`, `ttl = 60` or `skip(db)`.
-            let code = format!("`{name}");
-            let mut mentions = text.match_indices(&code).map(|(at, _)| at + code.len());
-            if !mentions.any(|end| text[end..].starts_with(['`', ' ', '(', '='])) {
-                offenders.push(format!("{reference}: option `{name}` is missing"));
-            }
-        }
-    }
-    assert!(attributes > 0, "{ARGS}: no `const ATTRIBUTE` found");
-    report("every option is documented", &offenders);
-}
-
-#[test]
 fn each_test_that_the_documentation_names_exists() {
     let architecture = read(ARCHITECTURE);
     let (_, table) = architecture
@@ -461,8 +433,4 @@ fn exporting_module(root: &str, name: &str) -> Option<String> {
         .trim_start_matches("self::")
         .trim_start_matches("crate::");
     first_names(path).into_iter().next()
-}
-
-fn string_literals(code: &str) -> impl Iterator<Item = &str> {
-    code.split('"').skip(1).step_by(2)
 }

@@ -172,7 +172,7 @@ impl Options for CachedArgs {
             "max_loads" => assign_with(&mut self.max_loads, name, input, options::max_loads),
             "background" => assign_flag(&mut self.background, name, input),
             "cache" => assign(&mut self.cache, name, input),
-            "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
+            "crate" => assign_with(&mut self.runtime, name, input, options::path),
             _ => return None,
         })
     }
@@ -227,7 +227,7 @@ impl Options for InvalidateArgs {
             "pattern" => assign(&mut self.pattern, name, input),
             "when" => assign(&mut self.when, name, input),
             "cache" => assign(&mut self.cache, name, input),
-            "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
+            "crate" => assign_with(&mut self.runtime, name, input, options::path),
             _ => return None,
         })
     }
@@ -255,7 +255,7 @@ impl Options for PutArgs {
                 assign_with(&mut self.entry, name, input, call)
             }
             "ttl" => assign(&mut self.ttl, name, input),
-            "crate" => assign_with(&mut self.runtime, name, input, Path::parse_mod_style),
+            "crate" => assign_with(&mut self.runtime, name, input, options::path),
             _ => {
                 self.names_entry = true;
                 return None;

@@ -14,6 +14,8 @@ mod model;
 mod options;
 #[cfg(test)]
 mod snapshots;
+#[cfg(test)]
+mod surface;
 mod template;
 
 use proc_macro::TokenStream;

@@ -152,21 +152,20 @@ fn targets(args: InvalidateArgs, frame: &Frame, errors: &mut Errors) -> Vec<Targ
             let prefixes = prefix.value.0.into_iter();
             prefixes.map(|prefix| Target::Prefix(prefix.0)).collect()
         }
-        (Some(prefix), Some(key)) => {
-            let entry = errors.keep(entry(prefix.value, key, frame));
+        (prefix, Some(key)) => {
+            if prefix.is_none() && no_prefix {
+                let message = "`key` names one entry under a prefix; add `prefix = \"..\"`";
+                errors.push(Error::new(key.name.span(), message));
+            }
+            let entry = entry(prefix.map(|prefix| prefix.value), key, frame, errors);
             entry.into_iter().collect()
-        }
-        (None, Some(key)) if no_prefix => {
-            let message = "`key` names one entry under a prefix; add `prefix = \"..\"`";
-            errors.push(Error::new(key.name.span(), message));
-            Vec::new()
         }
         (None, None) if no_prefix && nothing_else => {
             let message = "`#[cache_invalidate]` names nothing to invalidate; add `prefix = \"..\"`, `tags = [..]`, `entry = ..` or `pattern = \"..\"`";
             errors.push(Error::new(Span::call_site(), message));
             Vec::new()
         }
-        (None, _) => Vec::new(),
+        (None, None) => Vec::new(),
     };
     targets.extend(frame.tags(args.tags, errors).into_iter().map(Target::Tag));
     let patterns = args.pattern.map(|patterns| patterns.value.0);
@@ -177,16 +176,25 @@ fn targets(args: InvalidateArgs, frame: &Frame, errors: &mut Errors) -> Vec<Targ
     targets
 }
 
-fn entry(prefixes: Prefixes, key: Given<Template>, frame: &Frame) -> Result<Target> {
-    let mut prefixes = prefixes.0;
+/// One entry. Its template is looked at whatever is wrong with the prefix, so that all mistakes are shown.
+fn entry(
+    prefixes: Option<Prefixes>,
+    key: Given<Template>,
+    frame: &Frame,
+    errors: &mut Errors,
+) -> Option<Target> {
+    let place = key.name.span();
+    let key = errors.keep(frame.resolve(key.value));
+    let mut prefixes = prefixes?.0;
     match (prefixes.pop(), prefixes.is_empty()) {
-        (Some(prefix), true) => Ok(Target::Entry {
+        (Some(prefix), true) => Some(Target::Entry {
             prefix: prefix.0,
-            key: frame.resolve(key.value)?,
+            key: key?,
         }),
         _ => {
             let message = "`key` names one entry under one prefix; give a single `prefix`";
-            Err(Error::new(key.name.span(), message))
+            errors.push(Error::new(place, message));
+            None
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) use durations::{
 };
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Result};
+use syn::{Error, Expr, ExprLit, ExprPath, Ident, Lit, LitStr, Path, Result};
 
 /// As many levels as the runtime can invalidate by.
 const MAX_LEVELS: usize = 16;
@@ -188,6 +188,23 @@ impl Parse for CacheName {
                 Err(Error::new(literal.span(), message))
             }
             name => Ok(Self(name)),
+        }
+    }
+}
+
+/// Where the runtime is.
+pub(crate) fn path(input: ParseStream<'_>) -> Result<Path> {
+    match bare(input.parse()?) {
+        Expr::Path(ExprPath {
+            attrs,
+            qself: None,
+            path,
+        }) if attrs.is_empty() && path.segments.iter().all(|one| one.arguments.is_none()) => {
+            Ok(path)
+        }
+        other => {
+            let message = "`crate` takes a path; write `crate = my_framework::cache_runtime`";
+            Err(Error::new_spanned(other, message))
         }
     }
 }

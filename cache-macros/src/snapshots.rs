@@ -126,7 +126,7 @@ fn whether_to_use_a_cache_is_evaluated_before_anything_else() {
     check(
         "bypass",
         cached(
-            "bypass = fresh || id == 0, skip(fresh), codec = \"json\", compress = true",
+            r#"bypass = fresh || id == 0, skip(fresh), codec = "json", compress = true"#,
             "async fn load(id: u64, fresh: bool) -> User { ask(id).await }",
         ),
     );
@@ -233,8 +233,13 @@ fn a_policy_says_what_was_written() {
 
 #[test]
 fn a_body_that_borrows_nothing_may_run_in_a_task_of_its_own() {
-    let options = r#"stale_while_revalidate = "1m", stale_if_error = "1h", early_refresh = true, load_timeout = "500ms", max_loads = 8"#;
-    check("owned", cached(options, PLAIN));
+    check(
+        "owned",
+        cached(
+            r#"stale_while_revalidate = "1m", stale_if_error = "1h", early_refresh = true, load_timeout = "500ms", max_loads = 8, background = true"#,
+            PLAIN,
+        ),
+    );
 }
 
 #[test]
@@ -333,7 +338,10 @@ fn what_is_returned_becomes_the_entry_of_a_call() {
     );
     check(
         "put_computed_ttl",
-        putting("entry = get_user(user.id), ttl = user.keep()", item),
+        putting(
+            "entry = get_user(user.id), ttl = user.keep(), crate = crate::cache",
+            item,
+        ),
     );
 }
 
@@ -343,7 +351,7 @@ fn a_named_cache_is_a_link_of_either_chain() {
     check(
         "invalidate_in_named_cache",
         invalidating(
-            r#"prefix = "user", cache = "sessions""#,
+            r#"prefix = "user", cache = "sessions", crate = crate::cache"#,
             "async fn save(user: User) { store(user).await; }",
         ),
     );

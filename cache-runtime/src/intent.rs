@@ -220,6 +220,17 @@ pub(crate) enum NoEntry {
     NoCache(&'static str),
 }
 
+/// A call that may name an entry, and what it returns. The type of that is a parameter, so that what is no call is one error.
+#[diagnostic::on_unimplemented(
+    message = "`entry` takes a call of a cached `async` function, but this is a `{Self}`",
+    label = "this is no future",
+    note = "the entry of a function that is not `async` is named by its `key`: `#[cache_invalidate(prefix = \"user\", key = \"{{id}}\")]`"
+)]
+pub trait NamesAnEntry<T>: Future<Output = T> {}
+
+#[diagnostic::do_not_recommend]
+impl<T, F: Future<Output = T>> NamesAnEntry<T> for F {}
+
 /// The entry that a call is about. The call is polled once, and its body does not run.
 pub(crate) fn entry_of<F: Future>(call: F) -> Result<Box<Call>, NoEntry> {
     let intent = Intent::new(Purpose::Name);

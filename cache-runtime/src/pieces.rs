@@ -24,11 +24,13 @@ pub fn seal(codec: Codec, levels: u8, payload: &[u8], out: &mut Vec<u8>) -> bool
     let header = Header {
         codec,
         encrypted: false,
+        compressed: false,
         stamp: 1,
         key_hash: 2,
         origin: 3,
         fingerprint: 4,
         expires_at_ms: 5,
+        filled_at_ms: 0,
         load_ms: 6,
         levels,
         generations: (0..u64::from(levels)).collect(),

@@ -22,6 +22,7 @@ use crate::variable;
 pub use crate::batch::{Batch, Sort, Spare, ViaClone, ViaMove, batch};
 pub use crate::call::{Negative, Rules};
 pub use crate::collection::{HoldsOption, HoldsValue};
+pub use crate::intent::NamesAnEntry;
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::pattern::PatternWriter;
 pub use crate::key::{KeyPart, KeyWriter};

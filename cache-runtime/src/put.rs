@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::call::Call;
 use crate::clock;
-use crate::intent::{self, NoEntry, Unnamed};
+use crate::intent::{self, NamesAnEntry, NoEntry, Unnamed};
 use crate::invalidate::{Doomed, Pending};
 use crate::key;
 use crate::log;
@@ -45,7 +45,7 @@ impl<T> HoldsThe<T> for T {}
 pub struct Entry(Result<Box<Call>, NoEntry>);
 
 /// The entry that a call names, and what stands for what the call returns.
-pub fn entry<F: Future>(call: F) -> (Entry, Returns<F::Output>) {
+pub fn entry<T>(call: impl NamesAnEntry<T>) -> (Entry, Returns<T>) {
     (Entry(intent::entry_of(call)), Returns::HERE)
 }
 

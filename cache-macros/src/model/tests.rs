@@ -852,6 +852,36 @@ fn an_invalidation_has_one_of_three_times() {
 }
 
 #[test]
+fn what_is_wrong_with_the_prefix_hides_nothing_of_the_key() {
+    let unknown = "`idd` is not an argument of this function; did you mean `id`?";
+    let item = "async fn f(id: u64) {}";
+    check_invalidate(
+        "key = \"{idd}\"",
+        item,
+        &[
+            "`key` names one entry under a prefix; add `prefix = \"..\"`",
+            unknown,
+        ],
+    );
+    check_invalidate(
+        "prefix = [\"a\", \"b\"], key = \"{idd}\"",
+        item,
+        &[
+            unknown,
+            "`key` names one entry under one prefix; give a single `prefix`",
+        ],
+    );
+    check_invalidate(
+        "prefx = \"a\", key = \"{idd}\"",
+        item,
+        &[
+            "`prefx` is not an option of `#[cache_invalidate]`; did you mean `prefix`?",
+            unknown,
+        ],
+    );
+}
+
+#[test]
 fn options_that_need_to_wait_or_redis_are_no_options_of_a_plain_function() {
     check(
         "coalesce = \"fleet\", near = false, codec = \"json\", stale_if_error = \"1m\", load_timeout = \"1s\", background = false",

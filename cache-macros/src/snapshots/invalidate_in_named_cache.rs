@@ -1,6 +1,6 @@
 async fn save(user: User) {
     let (call, success) = {
-        use ::cache_runtime::__private::{self, SucceedsAlways as _, SucceedsIfOk as _};
+        use crate::cache::__private::{self, SucceedsAlways as _, SucceedsIfOk as _};
         static __SITE: __private::InvalidateSite = __private::InvalidateSite::new(
                 "save",
                 ::core::module_path!(),

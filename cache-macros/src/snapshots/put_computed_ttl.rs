@@ -1,6 +1,6 @@
 async fn save(user: User) -> Result<User, DbError> {
     let call = {
-        use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+        use crate::cache::__private::{self, ViaResult as _, ViaValue as _};
         static __SITE: __private::PutSite = __private::PutSite::new("save");
         let (entry, returned) = __private::entry(get_user(user.id));
         let entry_outcome = (&returned).outcome();

@@ -1,12 +1,11 @@
 //! What one call of a mutating function names to be forgotten, and where.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Doomed, InvalidateSite, PATTERNS, TAGS};
 use crate::inner::Inner;
-use crate::intent::{self, NoEntry, Unnamed};
+use crate::intent::{self, NamesAnEntry, NoEntry, Unnamed};
 use crate::key::pattern::{Pattern, PatternWriter};
 use crate::key::{self, KeyWriter, Unwritable};
 use crate::log;
@@ -127,7 +126,7 @@ impl<'a> Targets<'a> {
     }
 
     /// The entry that a call is about, in the cache of its function.
-    pub fn call<F: Future>(&mut self, call: F) {
+    pub fn call<T>(&mut self, call: impl NamesAnEntry<T>) {
         match intent::entry_of(call) {
             Ok(entry) if !entry.cache.is_enabled() => {}
             Ok(entry) => {

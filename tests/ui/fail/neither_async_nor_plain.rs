@@ -1,7 +1,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use cache_runtime::{cache_invalidate, cached};
+use cache_runtime::{cache_invalidate, cache_put, cached};
 
 #[cached]
 const fn doubled(id: u64) -> u64 {
@@ -14,6 +14,16 @@ fn update_user(id: u64) -> Pin<Box<dyn Future<Output = u64>>> {
     Box::pin(update)
 }
 
+#[cached]
+async fn load(id: u64) -> u64 {
+    id
+}
+
+#[cache_put(entry = load(id))]
+fn put(id: u64) -> u64 {
+    id
+}
+
 fn main() {
-    let _ = (doubled(1), update_user(1));
+    let _ = (doubled(1), update_user(1), put(1));
 }

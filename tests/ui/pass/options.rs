@@ -1,7 +1,7 @@
 //! Every option in every form.
 #![deny(warnings)]
 
-use cache_runtime::{cache_invalidate, cached};
+use cache_runtime::{cache_invalidate, cache_put, cached};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -200,8 +200,38 @@ async fn by_hashed_fields(id: u64, r#type: u8) -> u64 {
     id + u64::from(r#type)
 }
 
+#[cached(cache = "sessions", key = "{id}")]
+async fn in_sessions(id: u64) -> u64 {
+    id
+}
+
+#[cache_invalidate(cache = "sessions", entry = in_sessions(id))]
+async fn by_call(id: u64) -> u64 {
+    id
+}
+
+#[cache_invalidate(entry = [one_tag(user), nothing(id)])]
+async fn by_calls(user: User, id: u64) -> u64 {
+    id
+}
+
+#[cache_put(entry = nothing(id), ttl = "1h")]
+async fn put(id: u64) -> Result<u64, String> {
+    Ok(id + 1)
+}
+
+#[cache_put(entry = nothing(*id), ttl = DAY * days)]
+async fn put_for_days(id: &u64, days: u32) -> u64 {
+    id + u64::from(days)
+}
+
 #[cache_invalidate(prefix = "user")]
 async fn one_prefix(id: u64) {
+    let _ = id;
+}
+
+#[cache_invalidate(pattern = ["user_*", "stats:{id}:*"])]
+async fn by_pattern(id: u64) {
     let _ = id;
 }
 
@@ -296,6 +326,14 @@ async fn main() {
     assert_eq!(hashed(&Db, 1, "Ann").await, 1);
     assert_eq!(hashed_fields(user(), 1).await, 8);
     assert_eq!(by_hashed_fields(7, 1).await, 8);
+    assert_eq!(in_sessions(1).await, 1);
+    assert_eq!(by_call(1).await, 1);
+    assert_eq!(by_calls(user(), 1).await, 1);
+    by_pattern(1).await;
+    assert_eq!(put(1).await, Ok(2));
+    assert_eq!(nothing(1).await, 2);
+    assert_eq!(put_for_days(&1, 3).await, 4);
+    assert_eq!(nothing(1).await, 4);
     one_prefix(1).await;
     assert_eq!(several(1).await, Ok(1));
     assert_eq!(entry(user()).await.place.1.city, "Rome");

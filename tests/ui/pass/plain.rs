@@ -13,7 +13,13 @@ type Fallible<T> = Result<T, std::num::ParseIntError>;
 /// Keeps its documentation.
 #[inline]
 #[must_use]
-#[cached(ttl = "1h", prefix = "double", near_ttl = "5s", max_loads = 4, coalesce = "off")]
+#[cached(
+    ttl = "1h",
+    prefix = "double",
+    near_ttl = "5s",
+    max_loads = 4,
+    coalesce = "off"
+)]
 pub fn double(id: u64) -> u64 {
     id * 2
 }
