@@ -7,7 +7,7 @@ use crate::inner::Inner;
 use crate::key::{Key, Tags};
 use crate::near::same_origin;
 use crate::store::Read;
-use crate::value::envelope::{self, Envelope};
+use crate::value::envelope::{self, Envelope, Rejected};
 
 /// An entry that may answer.
 pub(super) struct Judged<'a> {
@@ -24,6 +24,8 @@ pub(super) enum Life {
 /// Why the bytes under a key do not answer it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mismatch {
+    /// They are no entry of ours.
+    Rejected(Rejected),
     /// The entry of another key: a middle box has shifted the replies.
     Key,
     /// Another function that has the same name and prefix.
@@ -42,11 +44,12 @@ pub(super) enum Mismatch {
     },
 }
 
-/// Whether an entry may answer a question now. `Ok(None)`: there is none, or none of ours.
+/// Whether an entry may answer a question now. `Ok(None)`: there is none.
 pub(super) fn judge<'a>(query: Query<'_>, read: &'a Read) -> Result<Option<Judged<'a>>, Mismatch> {
-    let Some(Ok(envelope)) = read.entry.as_deref().map(envelope::read) else {
+    let Some(entry) = &read.entry else {
         return Ok(None);
     };
+    let envelope = envelope::read(entry).map_err(Mismatch::Rejected)?;
     if envelope.header.fingerprint != query.kind.fingerprint() {
         return Err(Mismatch::Type);
     }

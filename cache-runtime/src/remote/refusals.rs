@@ -138,7 +138,12 @@ impl Remote {
                 }
             }
             Err(trouble @ Trouble::NoRuntime) => self.refusals.no_runtime(trouble),
-            Err(Trouble::Open | Trouble::Withheld(_) | Trouble::Quarantined) => {}
+            Err(
+                Trouble::TimeoutOfAnother
+                | Trouble::Open
+                | Trouble::Withheld(_)
+                | Trouble::Quarantined,
+            ) => {}
         }
         answer
     }
@@ -383,6 +388,7 @@ fn class_of(trouble: &Trouble) -> Option<Class> {
         Trouble::Refused(refusal) | Trouble::Withheld(refusal) => Some(refusal.class),
         Trouble::Unreachable(_)
         | Trouble::Timeout
+        | Trouble::TimeoutOfAnother
         | Trouble::Open
         | Trouble::Quarantined
         | Trouble::NoRuntime => None,
