@@ -47,12 +47,12 @@ impl Store {
     /// something else.
     pub(super) async fn ask_for_values(
         &self,
-        request: &Cmd,
+        request: Request<'_>,
         count: usize,
         limit: Duration,
     ) -> Result<Answer<Vec<Option<Vec<u8>>>>, Trouble> {
         let fits = |values: &Vec<_>| values.len() == count;
-        self.ask_fitting(Purpose::Reading, request.into(), limit, fits)
+        self.ask_fitting(Purpose::Reading, request, limit, fits)
             .await
     }
 

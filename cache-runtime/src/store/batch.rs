@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::connect::Connector;
 use super::redis::Store;
 use super::slots::Slot;
 use super::{Read, Scope, Trouble, Watch};
@@ -68,8 +69,11 @@ enum Answer {
 /// What is told to one who waits.
 enum Told {
     Read(Result<Read, Trouble>),
-    /// Something was refused to one of those who were asked for together: each is to ask for himself.
-    AskAlone,
+    /// Something was refused to one of those who asked together: each is to ask for himself, within the deadline that began
+    /// then.
+    AskAlone {
+        since: Instant,
+    },
 }
 
 /// A read that waits or is on its way. If it is lost with the task that carries it, its reader is told so.
@@ -108,26 +112,32 @@ impl Store {
     ) -> Result<Read, Trouble> {
         let slot = self.connector.reading()?;
         if self.loners.contain(key) {
-            return self.look_up_alone(key, self.timeout).await;
+            return self.look_up_alone(&slot, key, watch, self.timeout).await;
         }
         let waiting = match slot.batches.enter(&slot, self, key, watch) {
-            Way::Alone(_alone) => return self.look_up_alone(key, self.timeout).await,
+            Way::Alone(_alone) => return self.look_up_alone(&slot, key, watch, self.timeout).await,
             Way::Along(waiting) => waiting,
         };
-        let since = clock::now();
         match waiting.await {
             Told::Read(read) => read,
-            Told::AskAlone => {
+            Told::AskAlone { since } => {
                 let waited = clock::now().saturating_duration_since(since);
                 let left = self.timeout.saturating_sub(waited);
-                self.look_up_alone(key, left).await
+                self.look_up_alone(&slot, key, watch, left).await
             }
         }
     }
 
-    async fn look_up_alone(&self, key: &Key, limit: Duration) -> Result<Read, Trouble> {
+    async fn look_up_alone(
+        &self,
+        slot: &Slot,
+        key: &Key,
+        watch: Watch,
+        limit: Duration,
+    ) -> Result<Read, Trouble> {
+        let watched = watch == Watch::Kept || !Connector::tells(slot);
         // Boxed, so that a read that is carried has a small future.
-        let read = Box::pin(self.read(key, limit)).await;
+        let read = Box::pin(self.read(key, watched, limit)).await;
         match &read {
             Ok(read) => {
                 let size = read.entry.as_ref().map_or(0, Vec::len);
@@ -332,3 +342,6 @@ impl fmt::Debug for Batches {
         f.debug_struct("Batches").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,8 +138,15 @@ impl Connector {
     }
 
     /// The connection of a runtime, if there is one.
-    pub(super) fn current(&self, slot: &Slot) -> Option<Link> {
+    pub(super) fn current(slot: &Slot) -> Option<Link> {
         lock(&slot.link).clone()
+    }
+
+    /// Whether that tells of changes.
+    pub(super) fn tells(slot: &Slot) -> bool {
+        lock(&slot.link)
+            .as_ref()
+            .is_some_and(|link| link.told.is_some())
     }
 
     /// The connection of this runtime, made if there is none. Waits no longer than the limit, and for one attempt only,

@@ -90,9 +90,14 @@ impl Store {
     }
 
     /// Reads an entry, its lease and the generations of its groups, in one round trip of its own.
-    pub(super) async fn read(&self, key: &Key, limit: Duration) -> Result<Read, Trouble> {
-        let packed = Packed::of(std::iter::once(key), true);
-        let asked = self.ask_for_values(packed.command(), packed.count(), limit);
+    pub(super) async fn read(
+        &self,
+        key: &Key,
+        watched: bool,
+        limit: Duration,
+    ) -> Result<Read, Trouble> {
+        let packed = Packed::of(std::iter::once(key), watched);
+        let asked = self.ask_for_values(packed.request(), packed.count(), limit);
         let answer = asked.await?;
         let mut reads = packed.take_apart(answer.value, answer.teller.as_ref());
         Ok(reads.next().unwrap_or_else(|| Read::nothing(key)))
@@ -113,7 +118,9 @@ impl Store {
             });
         }
         let asked = keys.len() + places.len();
-        let answer = self.ask_for_values(&mget, asked, self.timeout).await?;
+        let answer = self
+            .ask_for_values((&mget).into(), asked, self.timeout)
+            .await?;
         let mut entries = answer.value;
         let generations = entries.split_off(keys.len().min(entries.len()));
         let reads = keys.iter().zip(entries).map(|(key, entry)| Read {

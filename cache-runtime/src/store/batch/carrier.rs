@@ -11,8 +11,8 @@ use tokio::task::yield_now;
 use super::packed::Packed;
 use super::{Asked, LARGE, Store, Told, concerns_one_key};
 use crate::clock::{self, Instant};
-use crate::store::ask::{Request, trouble};
-use crate::store::connect::{Link, Purpose};
+use crate::store::ask::trouble;
+use crate::store::connect::{Connector, Link, Purpose};
 use crate::store::slots::Slot;
 use crate::store::{Read, Trouble, Watch};
 
@@ -24,7 +24,7 @@ pub(super) struct Carrier {
 }
 
 /// Those who travel together, whoever waits longest first.
-struct Batch {
+pub(super) struct Batch {
     asked: Vec<Asked>,
     /// How many of them, from the front, have waited as long as an answer may take.
     late: usize,
@@ -55,27 +55,54 @@ impl Carrier {
             if self.ends() {
                 return;
             }
-            let connector = &self.store.connector;
-            let (link, connected) = match connector.current(&self.slot) {
-                Some(link) => (Ok(link), None),
-                None => {
-                    let limit = connector.timeout();
-                    let link = Box::pin(connector.link(Purpose::Reading, limit)).await;
-                    (link, Some(clock::now()))
-                }
-            };
-            match link {
-                Ok(link) => {
-                    let batch = self.load(connected);
-                    self.store.carry(&self.slot, link, batch).await;
-                }
-                // Of those who came meanwhile nobody waits for another attempt.
-                Err(trouble) => {
-                    let waiting = std::mem::take(&mut self.slot.batches.lock().waiting);
-                    Batch::new(waiting).fail(&trouble);
-                }
+            match Connector::current(&self.slot) {
+                Some(link) => self.store.carry(&self.slot, link, self.load(None)).await,
+                None => self.connect_and_carry().await,
             }
         }
+    }
+
+    async fn connect_and_carry(&self) {
+        let began = clock::now();
+        match self.connect(began).await {
+            Ok(link) => {
+                let batch = self.load(Some((began, clock::now())));
+                self.store.carry(&self.slot, link, batch).await;
+            }
+            // Of those who came meanwhile nobody waits for another attempt.
+            Err(trouble) => {
+                let waiting = std::mem::take(&mut self.slot.batches.lock().waiting);
+                Batch::new(waiting).fail(&trouble);
+            }
+        }
+    }
+
+    /// Who waited before the connection was lost does not wait longer for another one.
+    async fn connect(&self, began: Instant) -> Result<Link, Trouble> {
+        let connector = &self.store.connector;
+        let limit = connector.timeout();
+        let mut connecting = Box::pin(connector.link(Purpose::Reading, limit));
+        while let Some(due) = self.due(began) {
+            let left = due.saturating_duration_since(clock::now());
+            if let Some(link) = clock::within(left, connecting.as_mut()).await {
+                return link;
+            }
+            let mut state = self.slot.batches.lock();
+            let is_late = |asked: &Asked| clock::after(asked.since, self.store.timeout) <= due;
+            let on_time = state.waiting.iter().position(|asked| !is_late(asked));
+            let late = on_time.unwrap_or(state.waiting.len());
+            let late: Vec<Asked> = state.waiting.drain(..late).collect();
+            drop(state);
+            Batch::new(late).fail(&Trouble::Timeout);
+        }
+        connecting.await
+    }
+
+    /// When the first who waits has waited long enough, if he came before that moment.
+    fn due(&self, before: Instant) -> Option<Instant> {
+        let state = self.slot.batches.lock();
+        let first = state.waiting.first().filter(|first| first.since < before)?;
+        Some(clock::after(first.since, self.store.timeout))
     }
 
     /// Whether nobody waits, so that there is nothing to do for it any more.
@@ -90,7 +117,7 @@ impl Carrier {
 
     /// Takes those who wait longest, and has another carrier take whom one request does not hold: so nobody waits for more
     /// than one answer before his own.
-    fn load(&self, connected: Option<Instant>) -> Batch {
+    fn load(&self, connecting: Option<(Instant, Instant)>) -> Batch {
         let mut state = self.slot.batches.lock();
         let most = state.most_reads().min(state.waiting.len());
         let mut asked: Vec<Asked> = state.waiting.drain(..most).collect();
@@ -102,8 +129,10 @@ impl Carrier {
         }
         asked.retain(Asked::is_awaited);
         // A connection that has to be made has a deadline of its own.
-        for asked in &mut asked {
-            asked.since = connected.map_or(asked.since, |connected| connected.max(asked.since));
+        if let Some((began, connected)) = connecting {
+            for asked in asked.iter_mut().filter(|asked| asked.since >= began) {
+                asked.since = connected;
+            }
         }
         Batch::new(asked)
     }
@@ -134,7 +163,8 @@ impl Store {
             return;
         }
         let keys = batch.asked.iter().map(|asked| &asked.key);
-        let watched = batch.asked.iter().any(|asked| asked.watch == Watch::Kept);
+        let wanted = batch.asked.iter().any(|asked| asked.watch == Watch::Kept);
+        let watched = wanted || link.teller().is_none();
         let packed = Packed::of(keys, watched);
         let mut to_connect = self.connector.timeout();
         let mut retried = false;
@@ -172,11 +202,7 @@ impl Store {
         batch: &mut Batch,
     ) -> Result<redis::RedisResult<Vec<Option<Vec<u8>>>>, Trouble> {
         let sent = clock::now();
-        let request = match link.teller() {
-            Some(_) => packed.request(),
-            None => Request::Command(packed.command()),
-        };
-        let mut asked = pin!(request.send(link.connection.clone()));
+        let mut asked = pin!(packed.request().send(link.connection.clone()));
         while let Some(due) = batch.due(self.timeout) {
             let left = due.saturating_duration_since(clock::now());
             match clock::within(left, asked.as_mut()).await {
@@ -209,7 +235,7 @@ impl Store {
 }
 
 impl Batch {
-    fn new(asked: Vec<Asked>) -> Self {
+    pub(super) fn new(asked: Vec<Asked>) -> Self {
         Self {
             asked,
             late: 0,
@@ -218,13 +244,13 @@ impl Batch {
     }
 
     /// When the next of them has waited long enough; `None`: nobody waits any more.
-    fn due(&self, timeout: Duration) -> Option<Instant> {
+    pub(super) fn due(&self, timeout: Duration) -> Option<Instant> {
         let next = self.asked.get(self.late)?;
         Some(clock::after(next.since, timeout))
     }
 
     /// Tells those who have waited long enough.
-    fn give_up(&mut self, now: Instant, timeout: Duration) {
+    pub(super) fn give_up(&mut self, now: Instant, timeout: Duration) {
         while self.due(timeout).is_some_and(|due| due <= now) {
             self.tell_next_late();
         }
@@ -259,7 +285,7 @@ impl Batch {
         let one_of_them = self.asked.len() > 1 && concerns_one_key(trouble);
         for asked in &mut self.asked {
             asked.tell(match one_of_them {
-                true => Told::AskAlone,
+                true => Told::AskAlone { since: asked.since },
                 false => Told::Read(Err(trouble.clone())),
             });
         }

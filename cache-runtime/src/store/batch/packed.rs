@@ -30,10 +30,11 @@ pub(in crate::store) struct Packed {
 enum Mget {
     Watched(Cmd),
     /// The server is told that nobody wants to know of changes to what is read, which spares it the memory of that.
-    Unwatched(Pipeline, Cmd),
+    Unwatched(Pipeline),
 }
 
 impl Packed {
+    /// `watched` or not makes a difference only to a connection that tells of changes.
     pub(in crate::store) fn of<'k>(
         keys: impl ExactSizeIterator<Item = &'k Key>,
         watched: bool,
@@ -72,8 +73,8 @@ impl Packed {
             false => {
                 let mut commands = Pipeline::with_capacity(2);
                 commands.cmd("CLIENT").arg("CACHING").arg("NO");
-                commands.add_command(mget.clone());
-                Mget::Unwatched(commands, mget)
+                commands.add_command(mget);
+                Mget::Unwatched(commands)
             }
         };
         Self {
@@ -90,18 +91,10 @@ impl Packed {
         2 * self.entries + self.groups
     }
 
-    /// Over a connection that tells of changes.
-    pub(super) fn request(&self) -> Request<'_> {
+    pub(in crate::store) fn request(&self) -> Request<'_> {
         match &self.mget {
             Mget::Watched(command) => Request::Command(command),
-            Mget::Unwatched(commands, _) => Request::LastOf(commands),
-        }
-    }
-
-    /// Over any other.
-    pub(in crate::store) fn command(&self) -> &Cmd {
-        match &self.mget {
-            Mget::Watched(command) | Mget::Unwatched(_, command) => command,
+            Mget::Unwatched(commands) => Request::LastOf(commands),
         }
     }
 
