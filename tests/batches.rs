@@ -150,7 +150,7 @@ async fn a_read_alone_takes_one_round_trip_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_nobody_keeps_in_process_costs_the_server_no_memory_of_who_read_it() {
+async fn what_many_read_and_nobody_keeps_costs_the_server_no_memory_of_who_read_it() {
     let server = RedisServer::start();
     let source = Arc::new(Source::default());
     let untold = at(&server.url()).near(false).open().await.unwrap();
@@ -168,11 +168,12 @@ async fn what_nobody_keeps_in_process_costs_the_server_no_memory_of_who_read_it(
     let before = remembered();
 
     all(read(&cache, &source, 0..MANY)).await;
-    with_cache(cache.clone(), film(&source, 1)).await;
 
-    assert_eq!(remembered(), before);
+    // Those that go alone have four groups' names with them, and an entry and a lease each.
+    let alone = remembered() - before;
+    assert!(alone <= MANY / 4, "{alone}");
     with_cache(cache.clone(), kept(&source, 1)).await;
-    assert!(remembered() > before);
+    assert!(remembered() - before > alone);
     assert_eq!(source.bodies(), MANY + 1);
 }
 

@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::connect::Connector;
 use super::redis::Store;
 use super::slots::Slot;
 use super::{Read, Scope, Trouble, Watch};
@@ -112,10 +111,10 @@ impl Store {
     ) -> Result<Read, Trouble> {
         let slot = self.connector.reading()?;
         if self.loners.contain(key) {
-            return self.look_up_alone(&slot, key, watch, self.timeout).await;
+            return self.look_up_alone(key, self.timeout).await;
         }
         let waiting = match slot.batches.enter(&slot, self, key, watch) {
-            Way::Alone(_alone) => return self.look_up_alone(&slot, key, watch, self.timeout).await,
+            Way::Alone(_alone) => return self.look_up_alone(key, self.timeout).await,
             Way::Along(waiting) => waiting,
         };
         match waiting.await {
@@ -123,21 +122,14 @@ impl Store {
             Told::AskAlone { since } => {
                 let waited = clock::now().saturating_duration_since(since);
                 let left = self.timeout.saturating_sub(waited);
-                self.look_up_alone(&slot, key, watch, left).await
+                self.look_up_alone(key, left).await
             }
         }
     }
 
-    async fn look_up_alone(
-        &self,
-        slot: &Slot,
-        key: &Key,
-        watch: Watch,
-        limit: Duration,
-    ) -> Result<Read, Trouble> {
-        let watched = watch == Watch::Kept || !Connector::tells(slot);
+    async fn look_up_alone(&self, key: &Key, limit: Duration) -> Result<Read, Trouble> {
         // Boxed, so that a read that is carried has a small future.
-        let read = Box::pin(self.read(key, watched, limit)).await;
+        let read = Box::pin(self.read(key, limit)).await;
         match &read {
             Ok(read) => {
                 let size = read.entry.as_ref().map_or(0, Vec::len);

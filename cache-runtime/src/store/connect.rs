@@ -142,13 +142,6 @@ impl Connector {
         lock(&slot.link).clone()
     }
 
-    /// Whether that tells of changes.
-    pub(super) fn tells(slot: &Slot) -> bool {
-        lock(&slot.link)
-            .as_ref()
-            .is_some_and(|link| link.told.is_some())
-    }
-
     /// The connection of this runtime, made if there is none. Waits no longer than the limit, and for one attempt only,
     /// whoever makes it.
     pub(super) async fn link(&self, purpose: Purpose, limit: Duration) -> Result<Link, Trouble> {

@@ -13,7 +13,7 @@ use super::connect::{Connector, Purpose};
 use super::generations::{Lifetimes, lifetime_ms};
 use super::lineage::Lineage;
 use super::scripts::{ACQUIRE, EXTEND, FILL, PUT, RELEASE, TRY};
-use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble};
+use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble, Watch};
 use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::Error;
@@ -90,13 +90,9 @@ impl Store {
     }
 
     /// Reads an entry, its lease and the generations of its groups, in one round trip of its own.
-    pub(super) async fn read(
-        &self,
-        key: &Key,
-        watched: bool,
-        limit: Duration,
-    ) -> Result<Read, Trouble> {
-        let packed = Packed::of(std::iter::once(key), watched);
+    pub(super) async fn read(&self, key: &Key, limit: Duration) -> Result<Read, Trouble> {
+        // Watched in any case: to say that it need not be would cost more than the server saves by it.
+        let packed = Packed::of(std::iter::once(key), Watch::Kept);
         let asked = self.ask_for_values(packed.request(), packed.count(), limit);
         let answer = asked.await?;
         let mut reads = packed.take_apart(answer.value, answer.teller.as_ref());

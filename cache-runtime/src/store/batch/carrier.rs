@@ -164,8 +164,11 @@ impl Store {
         }
         let keys = batch.asked.iter().map(|asked| &asked.key);
         let wanted = batch.asked.iter().any(|asked| asked.watch == Watch::Kept);
-        let watched = wanted || link.teller().is_none();
-        let packed = Packed::of(keys, watched);
+        let watch = match wanted || link.teller().is_none() {
+            true => Watch::Kept,
+            false => Watch::None,
+        };
+        let packed = Packed::of(keys, watch);
         let mut to_connect = self.connector.timeout();
         let mut retried = false;
         loop {

@@ -10,9 +10,9 @@ use redis::{Cmd, Pipeline};
 use crate::key::{self, Key};
 use crate::near::coherence::Teller;
 use crate::seen::Tokens;
-use crate::store::Read;
 use crate::store::ask::Request;
 use crate::store::redis::{generation_of, lease_number};
+use crate::store::{Read, Watch};
 
 /// Groups among which one is searched for by looking at each.
 const FEW: usize = 16;
@@ -34,10 +34,10 @@ enum Mget {
 }
 
 impl Packed {
-    /// `watched` or not makes a difference only to a connection that tells of changes.
+    /// For a connection that tells of changes, unless `watch` is kept.
     pub(in crate::store) fn of<'k>(
         keys: impl ExactSizeIterator<Item = &'k Key>,
-        watched: bool,
+        watch: Watch,
     ) -> Self {
         let entries = keys.len();
         // What is enough for nearly all.
@@ -68,9 +68,9 @@ impl Packed {
             mget.arg(&*name);
         }
         let groups = groups.names.len();
-        let mget = match watched {
-            true => Mget::Watched(mget),
-            false => {
+        let mget = match watch {
+            Watch::Kept => Mget::Watched(mget),
+            Watch::None => {
                 let mut commands = Pipeline::with_capacity(2);
                 commands.cmd("CLIENT").arg("CACHING").arg("NO");
                 commands.add_command(mget);

@@ -112,7 +112,7 @@ fn a_generation_that_several_need_is_asked_for_once() {
     let keys: Vec<Key> = (0..40)
         .flat_map(|level| (0..3).map(move |id| key(&format!("level{level}:{id}"))))
         .collect();
-    let packed = Packed::of(keys.iter(), true);
+    let packed = Packed::of(keys.iter(), Watch::Kept);
     assert_eq!(packed.count(), 2 * keys.len() + 1 + 40);
 
     // The values that would answer: each key's number, no lease, and each generation's number.
