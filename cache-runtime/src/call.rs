@@ -31,7 +31,7 @@ use crate::limit::Limit;
 use crate::log;
 use crate::near::coherence::MAX_LAG;
 use crate::patience::Patience;
-use crate::policy::{Age, Coalesce, Terms};
+use crate::policy::{Coalesce, Terms};
 use crate::remote::{self, Leave, Remote};
 use crate::seen::Seen;
 use crate::stats::Counters;
@@ -313,19 +313,6 @@ impl Call {
             || self
                 .patience(Some(aged))
                 .is_some_and(|limit| waited >= limit)
-    }
-
-    /// A value that calls for another one, which somebody loads.
-    fn aged(&self, aged: Aged) -> Turn {
-        self.count(aged.age);
-        Turn::Found(aged.value)
-    }
-
-    fn count(&self, age: Age) {
-        match age {
-            Age::Early => self.counters.store_hits.one(),
-            Age::Expired(_) => self.counters.stale_served.one(),
-        }
     }
 
     /// What may be returned instead of what cannot be loaded, or takes too long: looked for anew, because it may have been

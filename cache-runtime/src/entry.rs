@@ -18,7 +18,7 @@ use crate::stats::Counters;
 use crate::store::{Read, Trouble, Watch};
 use crate::value::envelope::{self, Envelope, Generations};
 use crate::value::{Kind, Shared};
-use judge::{Judged, Life, Mismatch, judge, judge_of_any_type};
+use judge::{Judged, Life, Mismatch, judge, judge_of_any_type, seen_in};
 pub(crate) use parcel::Parcel;
 
 /// What a look-up found.
@@ -171,14 +171,15 @@ impl Query<'_> {
     }
 
     /// Asks again, for the further levels or tags that an entry was stored under than the asker knows of.
-    async fn ask_wider(self, wider: Wider) -> Result<Answer, Away> {
+    async fn ask_wider(self, wider: Box<Wider>) -> Result<Answer, Away> {
         let remote = self.cache.remote.as_ref().ok_or(Away::Known)?;
-        let key = self.key.widened(wider.levels, wider.tags);
+        let Wider { levels, tags, read } = *wider;
+        let key = self.key.widened(levels, tags);
         let view = self.cache.near.view(&key);
         let again = answered(remote.look_up(&key, self.watch()).await, self.counters)?;
         // Older than the second answer, so that a fill under them is no younger than it says.
         let older = |seen| SeenRemote {
-            generations: wider.read.generations,
+            generations: read.generations,
             ..seen
         };
         Ok(match (Query { key: &key, ..self }).unpack(again, view) {
@@ -191,7 +192,7 @@ impl Query<'_> {
     }
 
     /// The value of an entry that may answer, which is kept in process as well; else what was seen.
-    fn unpack(self, read: Read, view: View) -> Result<Answer, Wider> {
+    fn unpack(self, read: Read, view: View) -> Result<Answer, Box<Wider>> {
         let (value, age) = match judge(self, &read) {
             Ok(Some(Judged { envelope, life })) => {
                 let value = self.open(&envelope);
@@ -210,7 +211,9 @@ impl Query<'_> {
                 (value, age)
             }
             Ok(None) => (None, None),
-            Err(Mismatch::Wider { levels, tags }) => return Err(Wider { levels, tags, read }),
+            Err(Mismatch::Wider { levels, tags }) => {
+                return Err(Box::new(Wider { levels, tags, read }));
+            }
             Err(Mismatch::Rejected(rejected)) => {
                 self.counters.errors.one();
                 log::rejected(self.key.as_str(), &rejected);
@@ -321,17 +324,6 @@ struct Wider {
     levels: usize,
     tags: Tags,
     read: Read,
-}
-
-/// What is seen where nothing that was read may answer.
-fn seen_in(read: Read) -> SeenRemote {
-    let stamp = read.entry.as_deref().map(envelope::stamp_of);
-    SeenRemote {
-        lease: read.lease,
-        stamp: stamp.unwrap_or_default().to_vec(),
-        generations: read.generations,
-        teller: read.teller,
-    }
 }
 
 /// Why there is no answer of Redis.

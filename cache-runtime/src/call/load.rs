@@ -11,8 +11,10 @@ use tracing::Instrument as _;
 
 use super::{Call, Load, Turn};
 use crate::clock;
+use crate::entry::Aged;
 use crate::limit::{self, Place};
 use crate::outcome::Outcome;
+use crate::policy::Age;
 use crate::value::{Hands, Shared};
 
 /// What a cached function returns for a value, or what its body returned where there is none.
@@ -215,6 +217,19 @@ impl Call {
             self.fill(seat, value, began).await;
         }
         Ok(loaded)
+    }
+
+    /// A value that calls for another one, which somebody loads.
+    pub(super) fn aged(&self, aged: Aged) -> Turn {
+        self.count(aged.age);
+        Turn::Found(aged.value)
+    }
+
+    pub(super) fn count(&self, age: Age) {
+        match age {
+            Age::Early => self.counters.store_hits.one(),
+            Age::Expired(_) => self.counters.stale_served.one(),
+        }
     }
 
     fn count_miss(&self, load: &Load) {

@@ -6,6 +6,7 @@ use super::Query;
 use crate::inner::Inner;
 use crate::key::{Key, Tags};
 use crate::near::same_origin;
+use crate::seen::SeenRemote;
 use crate::store::Read;
 use crate::value::envelope::{self, Envelope, Rejected};
 
@@ -120,5 +121,16 @@ fn check_groups(
     match stand && named > 0 {
         true => Ok(()),
         false => Err(Mismatch::Generation),
+    }
+}
+
+/// What is seen where nothing that was read may answer.
+pub(super) fn seen_in(read: Read) -> SeenRemote {
+    let stamp = read.entry.as_deref().map(envelope::stamp_of);
+    SeenRemote {
+        lease: read.lease,
+        stamp: stamp.unwrap_or_default().to_vec(),
+        generations: read.generations,
+        teller: read.teller,
     }
 }

@@ -384,15 +384,7 @@ impl What {
 
 /// `None`: nothing was said.
 fn class_of(trouble: &Trouble) -> Option<Class> {
-    match trouble {
-        Trouble::Refused(refusal) | Trouble::Withheld(refusal) => Some(refusal.class),
-        Trouble::Unreachable(_)
-        | Trouble::Timeout
-        | Trouble::TimeoutOfAnother
-        | Trouble::Open
-        | Trouble::Quarantined
-        | Trouble::NoRuntime => None,
-    }
+    trouble.refusal().map(|refusal| refusal.class)
 }
 
 fn hash(name: &str) -> u64 {

@@ -60,10 +60,6 @@ impl Read {
 }
 
 /// Whether whoever reads is to be told of changes to what he reads.
-#[cfg_attr(
-    not(feature = "redis"),
-    expect(dead_code, reason = "only a store that exists tells")
-)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watch {
     Kept,
@@ -163,19 +159,23 @@ impl Trouble {
         }
     }
 
-    /// Whether only what was just asked is refused, as far as is known: something else may be answered.
-    pub(crate) fn is_of_one_command(&self) -> bool {
+    /// What the server has refused, if it was that.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::Refused(refusal) | Self::Withheld(refusal) => {
-                refusal.class.scope() != Scope::Server
-            }
+            Self::Refused(refusal) | Self::Withheld(refusal) => Some(refusal),
             Self::Unreachable(_)
             | Self::Timeout
             | Self::TimeoutOfAnother
             | Self::Open
             | Self::Quarantined
-            | Self::NoRuntime => false,
+            | Self::NoRuntime => None,
         }
+    }
+
+    /// Whether only what was just asked is refused, as far as is known: something else may be answered.
+    pub(crate) fn is_of_one_command(&self) -> bool {
+        let refusal = self.refusal();
+        refusal.is_some_and(|refusal| refusal.class.scope() != Scope::Server)
     }
 }
 
