@@ -117,7 +117,7 @@ impl Carrier {
 
     /// Takes those who wait longest, and has another carrier take whom one request does not hold: so nobody waits for more
     /// than one answer before his own.
-    fn load(&self, connecting: Option<(Instant, Instant)>) -> Batch {
+    pub(super) fn load(&self, connecting: Option<(Instant, Instant)>) -> Batch {
         let mut state = self.slot.batches.lock();
         let most = state.most_reads().min(state.waiting.len());
         let mut asked: Vec<Asked> = state.waiting.drain(..most).collect();

@@ -1,5 +1,8 @@
 use super::carrier::Batch;
 use super::*;
+use crate::config::CacheConfig;
+use crate::location::RedisUrl;
+use crate::near::Near;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -59,6 +62,35 @@ async fn what_times_out_together_is_one_timeout_and_each_has_his_own_deadline() 
     batch.give_up(clock::after(later, TIMEOUT), TIMEOUT);
     assert_eq!(trouble(&mut last), Some(Trouble::TimeoutOfAnother));
     assert_eq!(batch.due(TIMEOUT), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_who_came_while_a_connection_was_made_has_a_deadline_from_then() {
+    let url = RedisUrl::parse("redis://127.0.0.1:1").unwrap();
+    let config = CacheConfig {
+        redis: Some(url),
+        ..CacheConfig::default()
+    };
+    let near = Arc::new(Near::new(1_000, 10));
+    let store = Store::open(&config, near, Box::new(|| {})).unwrap();
+    let (store, slot) = (Arc::new(store), Arc::new(Slot::default()));
+    let start = clock::now();
+    let after = |count| clock::after(start, TIMEOUT * count);
+    let loaded = |connecting| {
+        let (early, first) = waits_since(&slot.batches, start);
+        let (late, second) = waits_since(&slot.batches, after(2));
+        slot.batches.lock().waiting.extend([first, second]);
+        slot.batches.lock().carriers += 1;
+        let mut batch = Carrier::new(&slot, &store).load(connecting);
+        let due = batch.due(TIMEOUT);
+        batch.give_up(after(1), TIMEOUT);
+        drop((early, late));
+        (due, batch.due(TIMEOUT))
+    };
+
+    assert_eq!(loaded(None), (Some(after(1)), Some(after(3))));
+    let connecting = Some((after(1), after(5)));
+    assert_eq!(loaded(connecting), (Some(after(1)), Some(after(6))));
 }
 
 #[test]
