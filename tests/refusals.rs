@@ -592,7 +592,7 @@ async fn a_ping_that_is_refused_is_a_sign_of_life() {
 async fn a_user_with_the_rights_that_the_advice_names_can_do_everything() {
     let server = RedisServer::start();
     let rights = "+mget +get +set +del +unlink +exists +getrange +pttl +pexpire +eval +evalsha \
-        +script|load +scan +wait +ping +info +time +client|tracking \
+        +script|load +scan +wait +ping +info +time +client|tracking +client|caching \
         ~app:* ~gen@app* ~gen@tag@app* ~lease@{* ~run@app";
     allow(&server, &rights.split_whitespace().collect::<Vec<_>>());
     let (log, _guard) = Log::of_this_thread();

@@ -26,7 +26,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::collection::Absent;
 use crate::entry::{Aged, Found, Query};
-use crate::flight::{Cabin, Follower, Joined, Landing, Seat};
+use crate::flight::{Cabin, Follower, Joined, Landing, Seat, Ticket};
 use crate::inner::Inner;
 use crate::intent::Intent;
 use crate::key::{Key, Unwritable};
@@ -114,13 +114,27 @@ impl Call {
     }
 
     async fn take_turn(&self) -> Turn {
+        let began = self.cache.flights.ticket();
+        match self.look().await {
+            Found::Value(value) => Turn::Found(value),
+            // Boxed, so that a hit has a small future.
+            found => Box::pin(self.take_turn_after(began, found)).await,
+        }
+    }
+
+    /// The same for a call that has looked, having begun with this ticket.
+    async fn take_turn_after(&self, began: Ticket, found: Found) -> Turn {
         let flights = &self.cache.flights;
         let identity = self.kind.identity();
         let (mut failures, mut changes) = (0, 0);
         let mut failed = false;
+        let mut looked = Some((began, found));
         while failures < MAX_FAILED_FLIGHTS {
-            let began = flights.ticket();
-            let (mut aged, seen) = match self.look().await {
+            let (began, found) = match looked.take() {
+                Some(looked) => looked,
+                None => (flights.ticket(), self.look().await),
+            };
+            let (mut aged, seen) = match found {
                 Found::Value(value) => return Turn::Found(value),
                 Found::Aged(aged, seen) => (Some(aged), seen),
                 Found::Nothing(seen) => (None, seen),

@@ -17,7 +17,7 @@ use crate::policy::{NearTerms, Terms};
 use crate::random;
 use crate::remote::Remote;
 use crate::stats::Counters;
-use crate::store::Put;
+use crate::store::{Put, Watch};
 use crate::value::envelope::{self, Generations};
 use crate::value::{Kind, Shared};
 
@@ -226,7 +226,7 @@ impl<'a> Probe<'a> {
 
     async fn read(&self, remote: &Arc<Remote>) -> Result<Shared, String> {
         let view = self.cache.near.view(&self.key);
-        let read = remote.look_up(&self.key).await;
+        let read = remote.look_up(&self.key, Watch::None).await;
         let read = read.map_err(|trouble| trouble.to_string())?;
         if read.entry.is_none() {
             return Err("what was written is not there".to_owned());

@@ -12,18 +12,18 @@ use std::time::Duration;
 use crate::clock;
 use crate::inner::Inner;
 use crate::intent::Intent;
-use crate::key::Key;
+use crate::key::{Key, Tags};
 use crate::log;
 use crate::near::coherence::Teller;
 use crate::near::{self, Asker, Entry, Epochs, View, is_early};
-use crate::policy::{Age, Terms};
+use crate::policy::{Age, Coalesce, Terms};
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
-use crate::store::{Read, Trouble};
+use crate::store::{Read, Trouble, Watch};
 use crate::traced::{Source, Trace};
-use crate::value::envelope::{self, Envelope, Generations};
+use crate::value::envelope::{Envelope, Generations};
 use crate::value::{Kind, Shared};
-use judge::{Judged, Life, Mismatch, judge};
+use judge::{Judged, Life, Mismatch, judge, seen_in};
 pub(crate) use many::fetch_many;
 pub(crate) use parcel::Parcel;
 pub(crate) use standing::{Standing, anybody, left_near, standing, stands_near};
@@ -74,6 +74,14 @@ impl Query<'_> {
         match self.near() {
             Some(value) => Found::Value(value),
             None => self.fetch().await,
+        }
+    }
+
+    /// Who keeps nothing in process, and waits for no other process, has no use for being told of changes.
+    fn watch(self) -> Watch {
+        match self.terms.near.allow() || self.terms.coalesce == Coalesce::Fleet {
+            true => Watch::Kept,
+            false => Watch::None,
         }
     }
 
@@ -175,41 +183,40 @@ impl Query<'_> {
     /// What Redis has.
     async fn ask_redis(self, view: View) -> Result<Answer, Away> {
         let remote = self.cache.remote.as_ref().ok_or(Away::Known)?;
-        let read = answered(remote.look_up(self.key).await, self.counters)?;
+        let read = answered(remote.look_up(self.key, self.watch()).await, self.counters)?;
         self.weigh(read, view).await
     }
 
     async fn weigh(self, read: Read, view: View) -> Result<Answer, Away> {
-        let judged = judge(self, &read);
-        let Err(Mismatch::Wider { levels, tags }) = judged else {
-            return Ok(self.unpack(read, view));
-        };
-        // Stored under further levels or tags than the asker knows of: ask for these too.
+        match self.unpack(read, view) {
+            Ok(answer) => Ok(answer),
+            Err(wider) => Box::pin(self.ask_wider(wider)).await,
+        }
+    }
+
+    /// Asks again, for the further levels or tags that an entry was stored under than the asker knows of.
+    async fn ask_wider(self, wider: Box<Wider>) -> Result<Answer, Away> {
         let remote = self.cache.remote.as_ref().ok_or(Away::Known)?;
-        let wider = self.key.widened(levels, tags);
-        let view = self.cache.near.view(&wider);
-        let again = answered(remote.look_up(&wider).await, self.counters)?;
+        let Wider { levels, tags, read } = *wider;
+        let key = self.key.widened(levels, tags);
+        let view = self.cache.near.view(&key);
+        let again = answered(remote.look_up(&key, self.watch()).await, self.counters)?;
         // Older than the second answer, so that a fill under them is no younger than it says.
         let older = |seen| SeenRemote {
             generations: read.generations,
             ..seen
         };
-        Ok(
-            match (Query {
-                key: &wider,
-                ..self
-            })
-            .unpack(again, view)
-            {
-                Answer::Value(value) => Answer::Value(value),
-                Answer::Aged(aged, seen) => Answer::Aged(aged, older(seen)),
-                Answer::Nothing(seen) => Answer::Nothing(older(seen)),
-            },
-        )
+        Ok(match (Query { key: &key, ..self }).unpack(again, view) {
+            Ok(Answer::Value(value)) => Answer::Value(value),
+            Ok(Answer::Aged(aged, seen)) => Answer::Aged(aged, older(seen)),
+            Ok(Answer::Nothing(seen)) => Answer::Nothing(older(seen)),
+            // It is stored under others by now.
+            Err(wider) => Answer::Nothing(older(seen_in(wider.read))),
+        })
     }
 
     /// The value of an entry that may answer, which is kept in process as well; else what was seen.
-    fn unpack(self, read: Read, view: View) -> Answer {
+    fn unpack(self, read: Read, view: View) -> Result<Answer, Box<Wider>> {
         let (value, age) = match judge(self, &read) {
             Ok(Some(judged)) => {
                 let stored = judged.age();
@@ -234,27 +241,24 @@ impl Query<'_> {
                 (value, age)
             }
             Ok(None) => (None, None),
+            Err(Mismatch::Wider { levels, tags }) => {
+                return Err(Box::new(Wider { levels, tags, read }));
+            }
+            Err(Mismatch::Rejected(rejected)) => {
+                self.counters.errors.one();
+                log::rejected(self.key.as_str(), &rejected);
+                (None, None)
+            }
             Err(mismatch) => {
                 log::rejected(self.key.as_str(), &format_args!("{mismatch:?}"));
                 (None, None)
             }
         };
-        if let Some(Err(rejected)) = read.entry.as_deref().map(envelope::read) {
-            self.counters.errors.one();
-            log::rejected(self.key.as_str(), &rejected);
-        }
-        let stamp = read.entry.as_deref().map(envelope::stamp_of);
-        let seen = SeenRemote {
-            lease: read.lease,
-            stamp: stamp.unwrap_or_default().to_vec(),
-            generations: read.generations,
-            teller: read.teller,
-        };
-        match (value, age) {
+        Ok(match (value, age) {
             (Some(value), None) => Answer::Value(value),
-            (Some(value), Some(age)) => Answer::Aged(Aged { value, age }, seen),
-            (None, _) => Answer::Nothing(seen),
-        }
+            (Some(value), Some(age)) => Answer::Aged(Aged { value, age }, seen_in(read)),
+            (None, _) => Answer::Nothing(seen_in(read)),
+        })
     }
 
     /// The value in an envelope, decrypted where it is to be, and decoded.
@@ -341,6 +345,13 @@ impl Query<'_> {
             ..entry
         }
     }
+}
+
+/// An entry that names other levels or tags than were asked for, and what was read with it.
+struct Wider {
+    levels: usize,
+    tags: Tags,
+    read: Read,
 }
 
 /// Why there is no answer of Redis.

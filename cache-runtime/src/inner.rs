@@ -235,6 +235,7 @@ pub(crate) fn error(trouble: &Trouble) -> Error {
         Trouble::Refused(_) | Trouble::Withheld(_) => ErrorKind::Refused,
         Trouble::Unreachable(_)
         | Trouble::Timeout
+        | Trouble::TimeoutOfAnother
         | Trouble::Open
         | Trouble::Quarantined
         | Trouble::NoRuntime => ErrorKind::Unreachable,

@@ -22,7 +22,7 @@ use crate::near::Near;
 use crate::outage::Journal;
 use crate::random;
 use crate::seen::SeenRemote;
-use crate::store::{Filled, Loads, Put, Read, ServerFacts, Store, Stored, Swap, Trouble};
+use crate::store::{Filled, Loads, Put, Read, ServerFacts, Store, Stored, Swap, Trouble, Watch};
 
 pub(crate) use leases::Leave;
 use leases::Returning;
@@ -32,7 +32,7 @@ use replay::Replays;
 
 #[derive(Debug)]
 pub(crate) struct Remote {
-    store: Store,
+    store: Arc<Store>,
     breaker: Breaker,
     journal: Arc<Journal>,
     replays: Replays,
@@ -60,7 +60,7 @@ impl Remote {
             Box::new(move || journal.remember(&root))
         };
         Ok(Self {
-            store: Store::open(config, Arc::clone(&near), distrust)?,
+            store: Arc::new(Store::open(config, Arc::clone(&near), distrust)?),
             breaker: Breaker::new(config.response_timeout),
             journal,
             replays: Replays::default(),
@@ -105,9 +105,13 @@ impl Remote {
         answer
     }
 
-    pub(crate) async fn look_up(self: &Arc<Self>, key: &Key) -> Result<Read, Trouble> {
+    pub(crate) async fn look_up(
+        self: &Arc<Self>,
+        key: &Key,
+        watch: Watch,
+    ) -> Result<Read, Trouble> {
         self.ready(key).await?;
-        let read = self.store.look_up(key).await;
+        let read = self.store.look_up(key, watch).await;
         let read = self.note_of(key.as_str(), Doing::Reading, read)?;
         self.still_believed(key).map(|()| read)
     }

@@ -1,5 +1,7 @@
 //! What a caller saw before it decided to load: the fill is bound to it, and only loads begun under the same view may be shared.
 
+use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::near::View;
@@ -22,11 +24,21 @@ pub(crate) struct SeenRemote {
     /// The lease that stood, as a number that tells leases apart.
     pub(crate) lease: Option<u64>,
     /// One per group of the key: the levels, the root first, and then the tags. `None`: missing, so that every entry in it is dead.
-    pub(crate) generations: Vec<Option<u64>>,
+    pub(crate) generations: Tokens,
     /// Bytes 8 to 15 of the entry that stood, empty when there was none.
     pub(crate) stamp: Vec<u8>,
     /// The connection that tells of changes to all of this; `None` where there is no single one.
     pub(crate) teller: Option<Arc<Teller>>,
+}
+
+/// The generations of a key's groups as they were found, in place for as many as nearly every key has.
+#[derive(Clone)]
+pub(crate) enum Tokens {
+    Inline {
+        tokens: [Option<u64>; 4],
+        length: usize,
+    },
+    Spilled(Vec<Option<u64>>),
 }
 
 impl SeenRemote {
@@ -65,5 +77,77 @@ impl Seen {
             (_, None) => true,
             (None, Some(_)) => false,
         }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self::Inline {
+            tokens: [None; 4],
+            length: 0,
+        }
+    }
+}
+
+impl Deref for Tokens {
+    type Target = [Option<u64>];
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Inline { tokens, length } => tokens.get(..*length).unwrap_or_default(),
+            Self::Spilled(tokens) => tokens,
+        }
+    }
+}
+
+impl DerefMut for Tokens {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::Inline { tokens, length } => tokens.get_mut(..*length).unwrap_or_default(),
+            Self::Spilled(tokens) => tokens,
+        }
+    }
+}
+
+impl FromIterator<Option<u64>> for Tokens {
+    fn from_iter<I: IntoIterator<Item = Option<u64>>>(found: I) -> Self {
+        let mut collected = Self::default();
+        for token in found {
+            collected.push(token);
+        }
+        collected
+    }
+}
+
+impl Tokens {
+    fn push(&mut self, token: Option<u64>) {
+        match self {
+            Self::Inline { tokens, length } => match tokens.get_mut(*length) {
+                Some(free) => {
+                    *free = token;
+                    *length += 1;
+                }
+                None => {
+                    let mut spilled = tokens.to_vec();
+                    spilled.push(token);
+                    *self = Self::Spilled(spilled);
+                }
+            },
+            Self::Spilled(spilled) => spilled.push(token),
+        }
+    }
+}
+
+impl PartialEq for Tokens {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Tokens {}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
     }
 }

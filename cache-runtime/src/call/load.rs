@@ -37,8 +37,12 @@ impl Call {
     where
         F: Future<Output = O::Returned>,
     {
+        let load = match self.find(hands).await {
+            Ok(value) => return O::join(value),
+            Err(load) => load,
+        };
         // Boxed, so that a cached function's future is hardly larger than its body's.
-        match Box::pin(self.run_here::<O, _>(hands, body)).await {
+        match Box::pin(self.run_here::<O, _>(load, hands, body)).await {
             Ok(value) => O::join(value),
             Err(returned) => returned,
         }
@@ -53,8 +57,12 @@ impl Call {
     where
         F: Future<Output = O::Returned>,
     {
+        let load = match self.find(hands).await {
+            Ok(value) => return O::join(value),
+            Err(load) => load,
+        };
         // Boxed, so that a cached function's future is hardly larger than its body's.
-        match Box::pin(self.run_here::<O, _>(hands, body)).await {
+        match Box::pin(self.run_here::<O, _>(load, hands, body)).await {
             Ok(value) => O::join(value),
             Err(returned) => self.or_stale::<O>(hands, returned).await,
         }
@@ -76,18 +84,27 @@ impl Call {
         O::Returned: Send,
         F: Future<Output = O::Returned> + Send + 'static,
     {
+        let load = match self.find(hands).await {
+            Ok(value) => return O::join(value),
+            Err(load) => load,
+        };
         let call: Arc<Self> = Arc::from(self);
-        match Box::pin(call.run_anywhere::<O, _>(hands, body)).await {
+        match Box::pin(call.run_anywhere::<O, _>(load, hands, body)).await {
             Ok(value) => O::join(value),
             Err(returned) => call.or_stale::<O>(hands, returned).await,
         }
     }
 
-    async fn run_here<O: Outcome, B>(&self, hands: Hands<O::Value>, body: B) -> Loaded<O>
+    async fn run_here<O: Outcome, B>(
+        &self,
+        load: Load,
+        hands: Hands<O::Value>,
+        body: B,
+    ) -> Loaded<O>
     where
         B: Future<Output = O::Returned>,
     {
-        match self.ready(hands).await {
+        match self.ready(load, hands).await {
             Ok(value) => Ok(value),
             Err(ready) => {
                 self.count_miss(&ready.load);
@@ -98,20 +115,26 @@ impl Call {
         }
     }
 
-    async fn run_anywhere<O, B>(self: &Arc<Self>, hands: Hands<O::Value>, body: B) -> Loaded<O>
+    async fn run_anywhere<O, B>(
+        self: &Arc<Self>,
+        load: Load,
+        hands: Hands<O::Value>,
+        body: B,
+    ) -> Loaded<O>
     where
         O: Outcome + 'static,
         O::Value: Send,
         O::Returned: Send,
         B: Future<Output = O::Returned> + Send + 'static,
     {
-        let ready = match self.ready(hands).await {
+        let ready = match self.ready(load, hands).await {
             Ok(value) => return Ok(value),
             Err(ready) => ready,
         };
         let aged = ready.load.aged.as_ref();
         let returnable = aged.filter(|aged| self.terms.return_while_loading(aged.age));
-        let at_once = returnable.and_then(|aged| Some(((hands.take)(&aged.value)?, aged.age)));
+        let at_once =
+            returnable.and_then(|aged| Some(((hands.take)(Arc::clone(&aged.value))?, aged.age)));
         let patience = self.patience(aged);
         let runtime = Handle::try_current().ok();
         if at_once.is_none() || runtime.is_none() {
@@ -133,7 +156,7 @@ impl Call {
                     finished(joined).await
                 } else {
                     let instead = self.instead().await;
-                    if let Some(value) = instead.as_ref().and_then(hands.take) {
+                    if let Some(value) = instead.and_then(hands.take) {
                         return Ok(value);
                     }
                     finished(task.await).await
@@ -145,15 +168,16 @@ impl Call {
         loaded
     }
 
-    /// Finds the value, or what has to be done to load it, as soon as one more body may run.
-    async fn ready<T>(&self, hands: Hands<T>) -> Result<T, Ready> {
-        let load = match self.turn().await {
-            Turn::Load(load) => load,
-            Turn::Found(value) => match (hands.take)(&value) {
-                Some(value) => return Ok(value),
-                None => Load::alone(false),
-            },
-        };
+    /// Finds the value, or what has to be done to load it.
+    async fn find<T>(&self, hands: Hands<T>) -> Result<T, Load> {
+        match self.turn().await {
+            Turn::Load(load) => Err(load),
+            Turn::Found(value) => (hands.take)(value).ok_or_else(|| Load::alone(false)),
+        }
+    }
+
+    /// Waits until one more body may run, or answers with a value that may be returned instead.
+    async fn ready<T>(&self, load: Load, hands: Hands<T>) -> Result<T, Ready> {
         let limits = [self.limit.as_deref(), self.cache.limit.as_ref()];
         if let Some(place) = limit::try_enter(limits) {
             return Err(Ready { load, place });
@@ -162,7 +186,7 @@ impl Call {
             self.terms.return_while_loading(aged.age) || self.terms.return_on_error(aged.age)
         });
         if let Some((value, age)) =
-            aged.and_then(|aged| Some(((hands.take)(&aged.value)?, aged.age)))
+            aged.and_then(|aged| Some(((hands.take)(Arc::clone(&aged.value))?, aged.age)))
         {
             self.count(age);
             return Ok(value);
@@ -222,7 +246,7 @@ impl Call {
             return returned;
         }
         let instead: Option<Shared> = self.instead().await;
-        match instead.as_ref().and_then(hands.take) {
+        match instead.and_then(hands.take) {
             Some(value) => O::join(value),
             None => {
                 self.note(Trace::failed());

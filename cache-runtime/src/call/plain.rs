@@ -51,7 +51,7 @@ impl Call {
         body: impl FnOnce() -> O::Returned,
     ) -> O::Returned {
         let lead = match self.take_plain_turn() {
-            Turn::Found(value) => match (hands.take)(&value) {
+            Turn::Found(value) => match (hands.take)(value) {
                 Some(value) => return O::join(value),
                 None => None,
             },

@@ -7,8 +7,9 @@ use crate::clock;
 use crate::inner::Inner;
 use crate::key::{Key, Tags};
 use crate::near::same_origin;
+use crate::seen::SeenRemote;
 use crate::store::Read;
-use crate::value::envelope::{self, Envelope, Header};
+use crate::value::envelope::{self, Envelope, Header, Rejected};
 
 /// An entry that may answer.
 pub(super) struct Judged<'a> {
@@ -41,6 +42,8 @@ pub(super) enum Life {
 /// Why the bytes under a key do not answer it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mismatch {
+    /// They are no entry of ours.
+    Rejected(Rejected),
     /// The entry of another key: a middle box has shifted the replies.
     Key,
     /// Another function that has the same name and prefix.
@@ -59,11 +62,12 @@ pub(super) enum Mismatch {
     },
 }
 
-/// Whether an entry may answer a question now. `Ok(None)`: there is none, or none of ours.
+/// Whether an entry may answer a question now. `Ok(None)`: there is none.
 pub(super) fn judge<'a>(query: Query<'_>, read: &'a Read) -> Result<Option<Judged<'a>>, Mismatch> {
-    let Some(Ok(envelope)) = read.entry.as_deref().map(envelope::read) else {
+    let Some(entry) = &read.entry else {
         return Ok(None);
     };
+    let envelope = envelope::read(entry).map_err(Mismatch::Rejected)?;
     if envelope.header.fingerprint != query.kind.fingerprint() {
         return Err(Mismatch::Type);
     }
@@ -134,5 +138,16 @@ fn check_groups(
     match stand && named > 0 {
         true => Ok(()),
         false => Err(Mismatch::Generation),
+    }
+}
+
+/// What is seen where nothing that was read may answer.
+pub(super) fn seen_in(read: Read) -> SeenRemote {
+    let stamp = read.entry.as_deref().map(envelope::stamp_of);
+    SeenRemote {
+        lease: read.lease,
+        stamp: stamp.unwrap_or_default().to_vec(),
+        generations: read.generations,
+        teller: read.teller,
     }
 }

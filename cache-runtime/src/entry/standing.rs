@@ -11,7 +11,7 @@ use crate::inner::Inner;
 use crate::key::Key;
 use crate::near::Asker;
 use crate::remote::{self, Remote};
-use crate::store::{Read, Trouble};
+use crate::store::{Read, Trouble, Watch};
 use crate::value::codec::Codec;
 use crate::value::compression;
 use crate::value::envelope::{self, Envelope};
@@ -31,11 +31,11 @@ pub(crate) async fn standing(
     remote: &Arc<Remote>,
     key: &Key,
 ) -> Result<Standing, Trouble> {
-    let read = remote.look_up(key).await?;
+    let read = remote.look_up(key, Watch::Kept).await?;
     let (key, read) = match judged(cache, key, &read) {
         Err(Mismatch::Wider { levels, tags }) => {
             let wider = key.widened(levels, tags);
-            let read = remote.look_up(&wider).await?;
+            let read = remote.look_up(&wider, Watch::Kept).await?;
             (wider, read)
         }
         Ok(_) | Err(_) => (key.clone(), read),

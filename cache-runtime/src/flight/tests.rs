@@ -36,7 +36,7 @@ impl Airport {
     fn remote(&self, lease: Option<u64>, generation: u64) -> Seen {
         let remote = SeenRemote {
             lease,
-            generations: vec![Some(generation)],
+            generations: [Some(generation)].into_iter().collect(),
             stamp: Vec::new(),
             teller: None,
         };
@@ -133,7 +133,7 @@ fn who_began_later_does_not_follow_a_flight_without_a_generation() {
     let airport = Airport::new();
     let mut seen = airport.remote(Some(7), 1);
     if let Some(remote) = &mut seen.remote {
-        remote.generations = vec![None];
+        remote.generations = [None].into_iter().collect();
     }
     let seat = airport.lead(&seen);
     seat.depart(seen.clone());

@@ -350,7 +350,15 @@ pub(crate) fn is_reserved(name: &str) -> bool {
 
 /// Redis' name of the generation of a level.
 pub(crate) fn generation_name(level: &str) -> String {
-    format!("{GENERATION}{level}")
+    let mut name = String::with_capacity(GENERATION.len() + level.len());
+    write_generation_name(&mut name, level);
+    name
+}
+
+/// Appends it.
+pub(crate) fn write_generation_name(out: &mut String, level: &str) {
+    out.push_str(GENERATION);
+    out.push_str(level);
 }
 
 /// Where stands which servers have served the data of a cache, by their `run_id`s.
@@ -361,7 +369,17 @@ pub(crate) fn marker_name(root: &str) -> String {
 
 /// Redis' name of the lease of an entry: its hash tag puts it into the slot of the entry.
 pub(crate) fn lease_name(entry: &str) -> String {
-    format!("{LEASE}{{{entry}}}")
+    let mut name = String::with_capacity(LEASE.len() + entry.len() + 2);
+    write_lease_name(&mut name, entry);
+    name
+}
+
+/// Appends it.
+pub(crate) fn write_lease_name(out: &mut String, entry: &str) {
+    out.push_str(LEASE);
+    out.push('{');
+    out.push_str(entry);
+    out.push('}');
 }
 
 /// The group whose generation has this name.

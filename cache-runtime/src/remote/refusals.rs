@@ -138,7 +138,12 @@ impl Remote {
                 }
             }
             Err(trouble @ Trouble::NoRuntime) => self.refusals.no_runtime(trouble),
-            Err(Trouble::Open | Trouble::Withheld(_) | Trouble::Quarantined) => {}
+            Err(
+                Trouble::TimeoutOfAnother
+                | Trouble::Open
+                | Trouble::Withheld(_)
+                | Trouble::Quarantined,
+            ) => {}
         }
         answer
     }
@@ -379,14 +384,7 @@ impl What {
 
 /// `None`: nothing was said.
 fn class_of(trouble: &Trouble) -> Option<Class> {
-    match trouble {
-        Trouble::Refused(refusal) | Trouble::Withheld(refusal) => Some(refusal.class),
-        Trouble::Unreachable(_)
-        | Trouble::Timeout
-        | Trouble::Open
-        | Trouble::Quarantined
-        | Trouble::NoRuntime => None,
-    }
+    trouble.refusal().map(|refusal| refusal.class)
 }
 
 fn hash(name: &str) -> u64 {

@@ -99,7 +99,10 @@ impl Replays {
 impl Remote {
     /// Passes if what Redis says of this key would be believed.
     pub(super) async fn believed(self: &Arc<Self>, key: &Key) -> Result<(), Trouble> {
-        self.settled(|journal| journal.covers(key)).await;
+        if self.journal.is_pending() {
+            // Boxed, since it is rare, and would make every look-up's future larger.
+            Box::pin(self.settled(|journal| journal.covers(key))).await;
+        }
         self.still_believed(key)
     }
 

@@ -9,7 +9,7 @@ use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, S
 use super::connect::{Connector, Link, Purpose};
 use super::redis::Store;
 use super::{Class, Refusal, Trouble};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::near::coherence::Teller;
 
 /// What a server may be that ends connections at once.
@@ -39,17 +39,20 @@ impl Store {
         purpose: Purpose,
         request: impl Into<Request<'a>>,
     ) -> Result<Answer<T>, Trouble> {
-        self.ask_fitting(purpose, request.into(), |_| true).await
+        self.ask_fitting(purpose, request.into(), self.timeout, |_| true)
+            .await
     }
 
-    /// What the server answers to a request for so many values. Fewer or more of them are the answer to something else.
+    /// What the server answers within `limit` to a request for so many values. Fewer or more of them are the answer to
+    /// something else.
     pub(super) async fn ask_for_values(
         &self,
-        request: &Cmd,
+        request: Request<'_>,
         count: usize,
+        limit: Duration,
     ) -> Result<Answer<Vec<Option<Vec<u8>>>>, Trouble> {
         let fits = |values: &Vec<_>| values.len() == count;
-        self.ask_fitting(Purpose::Reading, request.into(), fits)
+        self.ask_fitting(Purpose::Reading, request, limit, fits)
             .await
     }
 
@@ -60,10 +63,10 @@ impl Store {
         &self,
         purpose: Purpose,
         request: Request<'_>,
+        mut to_answer: Duration,
         fits: impl Fn(&T) -> bool,
     ) -> Result<Answer<T>, Trouble> {
         let mut to_connect = self.connector.timeout();
-        let mut to_answer = self.timeout;
         let mut retried = false;
         loop {
             let began = clock::now();
@@ -100,6 +103,15 @@ impl Store {
             self.connector.timed_out(link);
             return Err(Trouble::Timeout);
         };
+        Self::heard(link, sent, answer)
+    }
+
+    /// What an answer means to a request that was sent at that moment. The inner error is the connection's death.
+    pub(super) fn heard<T>(
+        link: &Link,
+        sent: Instant,
+        answer: RedisResult<T>,
+    ) -> Result<RedisResult<T>, Trouble> {
         match answer {
             Err(error) if is_dead(&error) => Ok(Err(error)),
             answer => {
@@ -116,14 +128,24 @@ pub(super) enum Request<'a> {
     Command(&'a Cmd),
     Pipeline(&'a Pipeline),
     Script(&'a ScriptInvocation<'a>),
+    /// Two commands, of which the first need not succeed, and has no answer of interest.
+    LastOf(&'a Pipeline),
 }
 
 impl Request<'_> {
-    async fn send<T: FromRedisValue>(self, mut link: MultiplexedConnection) -> RedisResult<T> {
+    pub(super) async fn send<T: FromRedisValue>(
+        self,
+        mut link: MultiplexedConnection,
+    ) -> RedisResult<T> {
         match self {
             Self::Command(command) => command.query_async(&mut link).await,
             Self::Pipeline(commands) => commands.query_async(&mut link).await,
             Self::Script(call) => call.invoke_async(&mut link).await,
+            Self::LastOf(commands) => {
+                let mut answers = link.send_packed_commands(commands, 1, 1).await?;
+                let last = answers.pop().unwrap_or_default().extract_error()?;
+                Ok(redis::from_redis_value(last)?)
+            }
         }
     }
 }

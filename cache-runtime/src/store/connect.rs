@@ -20,7 +20,7 @@ use super::ask::turned_away;
 use super::lineage::Lineage;
 use super::server_clock::ServerClock;
 pub(super) use super::slots::Purpose;
-use super::slots::Slots;
+use super::slots::{Slot, Slots};
 use super::track::{Told, beat};
 use super::{ServerFacts, Trouble};
 use crate::clock::{self, Instant};
@@ -132,6 +132,16 @@ impl Connector {
         self.link(Purpose::Reading, self.timeout).await.map(drop)
     }
 
+    /// What is read over in this runtime, and who waits there.
+    pub(super) fn reading(&self) -> Result<Arc<Slot>, Trouble> {
+        self.slots.here(Purpose::Reading)
+    }
+
+    /// The connection of a runtime, if there is one.
+    pub(super) fn current(slot: &Slot) -> Option<Link> {
+        lock(&slot.link).clone()
+    }
+
     /// The connection of this runtime, made if there is none. Waits no longer than the limit, and for one attempt only,
     /// whoever makes it.
     pub(super) async fn link(&self, purpose: Purpose, limit: Duration) -> Result<Link, Trouble> {
@@ -158,14 +168,15 @@ impl Connector {
             return Err(trouble.clone());
         }
         let left = end.saturating_duration_since(clock::now());
-        let connected = match clock::within(left, unless_it_panics(self.connect(purpose))).await {
-            Some(Some(connected)) => connected,
-            Some(None) => {
-                slot.unfit.store(true, Ordering::Relaxed);
-                Err(Trouble::NoRuntime)
-            }
-            None => Err(self.no_connection()),
-        };
+        let connected =
+            match clock::within(left, unless_it_panics(Box::pin(self.connect(purpose)))).await {
+                Some(Some(connected)) => connected,
+                Some(None) => {
+                    slot.unfit.store(true, Ordering::Relaxed);
+                    Err(Trouble::NoRuntime)
+                }
+                None => Err(self.no_connection()),
+            };
         let link = connected.inspect_err(|trouble| {
             let mut failed = lock(&slot.failed);
             *failed = (failed.0.wrapping_add(1), Some(trouble.clone()));

@@ -48,7 +48,7 @@ impl Store {
         seen: &mut SeenRemote,
         ttl: Duration,
     ) -> Result<(), Trouble> {
-        let groups = key.groups().zip(&mut seen.generations);
+        let groups = key.groups().zip(seen.generations.iter_mut());
         let missing: Vec<_> = groups
             .filter(|(_, generation)| generation.is_none())
             .collect();

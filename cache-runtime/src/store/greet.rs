@@ -34,6 +34,8 @@ impl Connector {
                 .cmd("CLIENT")
                 .arg("TRACKING")
                 .arg("ON")
+                // Of reads it is not told not to.
+                .arg("OPTOUT")
                 .arg("NOLOOP");
         }
         let answers: Vec<Value> = questions

@@ -3,6 +3,8 @@
 #[cfg(feature = "redis")]
 mod ask;
 #[cfg(feature = "redis")]
+mod batch;
+#[cfg(feature = "redis")]
 mod connect;
 #[cfg(feature = "redis")]
 mod generations;
@@ -35,13 +37,14 @@ pub(crate) use self::redis::Store;
 pub(crate) use self::refusal::{Class, Refusal, Scope};
 use crate::key::Key;
 use crate::near::coherence::Teller;
+use crate::seen::Tokens;
 
 /// What one read found: the entry, its lease, and the generation of each group asked for.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) entry: Option<Vec<u8>>,
     pub(crate) lease: Option<u64>,
-    pub(crate) generations: Vec<Option<u64>>,
+    pub(crate) generations: Tokens,
     /// Who tells when any of it changes.
     pub(crate) teller: Option<Arc<Teller>>,
 }
@@ -56,6 +59,14 @@ impl Read {
             teller: None,
         }
     }
+}
+
+/// Whether whoever reads is to be told of changes to what he reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Watch {
+    Kept,
+    /// It spares the server the memory of it, where that costs no more than it saves.
+    None,
 }
 
 /// Called when a data set may be older than what was invalidated, before anything of it can be read.
@@ -150,6 +161,8 @@ pub(crate) enum Trouble {
     Unreachable(String),
     /// No answer within the deadline.
     Timeout,
+    /// The same of a request that was made for several: another of them has said so.
+    TimeoutOfAnother,
     /// The server answered with an error, or with something that is no answer.
     Refused(Refusal),
     /// The same a moment ago: it was not asked again.
@@ -168,22 +181,27 @@ impl Trouble {
         match self {
             Self::Refused(refusal) => refusal.class != Class::NotRedis,
             Self::Withheld(_) | Self::Open | Self::Quarantined | Self::NoRuntime => true,
-            Self::Unreachable(_) | Self::Timeout => false,
+            Self::Unreachable(_) | Self::Timeout | Self::TimeoutOfAnother => false,
+        }
+    }
+
+    /// What the server has refused, if it was that.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) | Self::Withheld(refusal) => Some(refusal),
+            Self::Unreachable(_)
+            | Self::Timeout
+            | Self::TimeoutOfAnother
+            | Self::Open
+            | Self::Quarantined
+            | Self::NoRuntime => None,
         }
     }
 
     /// Whether only what was just asked is refused, as far as is known: something else may be answered.
     pub(crate) fn is_of_one_command(&self) -> bool {
-        match self {
-            Self::Refused(refusal) | Self::Withheld(refusal) => {
-                refusal.class.scope() != Scope::Server
-            }
-            Self::Unreachable(_)
-            | Self::Timeout
-            | Self::Open
-            | Self::Quarantined
-            | Self::NoRuntime => false,
-        }
+        let refusal = self.refusal();
+        refusal.is_some_and(|refusal| refusal.class.scope() != Scope::Server)
     }
 }
 
@@ -191,7 +209,7 @@ impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(reason) => write!(f, "redis cannot be reached: {reason}"),
-            Self::Timeout => f.write_str("redis did not answer in time"),
+            Self::Timeout | Self::TimeoutOfAnother => f.write_str("redis did not answer in time"),
             Self::Refused(refusal) => write!(f, "redis refuses, {refusal}"),
             Self::Withheld(refusal) => write!(f, "redis refused a moment ago, {refusal}"),
             Self::Open => f.write_str("redis is not asked until it answers again"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Swap, Trouble};
+use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Swap, Trouble, Watch};
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -43,8 +43,8 @@ impl Store {
         match *self {}
     }
 
-    pub(crate) async fn look_up(&self, _: &Key) -> Result<Read, Trouble> {
-        match *self {}
+    pub(crate) async fn look_up(self: &Arc<Self>, _: &Key, _: Watch) -> Result<Read, Trouble> {
+        match **self {}
     }
 
     pub(crate) async fn look_up_many(&self, _: &[Key], _: bool) -> Result<Vec<Read>, Trouble> {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use redis::{Pipeline, RedisResult, Value};
 
 use super::ask::trouble;
+use super::batch::{Loners, Packed};
 use super::connect::{Connector, Purpose};
 use super::generations::{Lifetimes, lifetime_ms};
 use super::lineage::Lineage;
 use super::scripts::{ACQUIRE, EXTEND, FILL, PUT, RELEASE, TRY};
-use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble};
+use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble, Watch};
 use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::Error;
@@ -27,6 +28,7 @@ pub(crate) struct Store {
     pub(super) connector: Connector,
     pub(super) timeout: Duration,
     pub(super) lifetimes: Lifetimes,
+    pub(super) loners: Loners,
     /// The level of all keys.
     root: String,
 }
@@ -42,6 +44,7 @@ impl Store {
             connector: Connector::open(config, near, lineage)?,
             timeout: config.response_timeout,
             lifetimes: Lifetimes::default(),
+            loners: Loners::default(),
             root: config.key_prefix.clone(),
         })
     }
@@ -86,25 +89,14 @@ impl Store {
         tried.map_err(|error| trouble(&error))
     }
 
-    /// Reads an entry, its lease and the generations of its groups, in one round trip.
-    pub(crate) async fn look_up(&self, key: &Key) -> Result<Read, Trouble> {
-        let mut mget = redis::cmd("MGET");
-        mget.arg(key.as_str()).arg(key::lease_name(key.as_str()));
-        let mut asked = 2;
-        for group in key.groups() {
-            mget.arg(key::generation_name(group));
-            asked += 1;
-        }
-        let answer = self.ask_for_values(&mget, asked).await?;
-        let mut values = answer.value.into_iter();
-        Ok(Read {
-            entry: values.next().flatten(),
-            lease: values.next().flatten().as_deref().map(lease_number),
-            generations: values
-                .map(|value| generation_of(value.as_deref()))
-                .collect(),
-            teller: answer.teller,
-        })
+    /// Reads an entry, its lease and the generations of its groups, in one round trip of its own.
+    pub(super) async fn read(&self, key: &Key, limit: Duration) -> Result<Read, Trouble> {
+        // Watched in any case: to say that it need not be would cost more than the server saves by it.
+        let packed = Packed::of(std::iter::once(key), Watch::Kept);
+        let asked = self.ask_for_values(packed.request(), packed.count(), limit);
+        let answer = asked.await?;
+        let mut reads = packed.take_apart(answer.value, answer.teller.as_ref());
+        Ok(reads.next().unwrap_or_else(|| Read::nothing(key)))
     }
 
     /// The same for many entries in one round trip. A generation that several need is asked for once, and their leases only
@@ -131,7 +123,9 @@ impl Store {
             });
         }
         let asked = keys.len() + leased.len() + places.len();
-        let answer = self.ask_for_values(&mget, asked).await?;
+        let answer = self
+            .ask_for_values((&mget).into(), asked, self.timeout)
+            .await?;
         let mut entries = answer.value;
         let mut leases = entries.split_off(keys.len().min(entries.len()));
         let generations = leases.split_off(leased.len().min(leases.len()));
@@ -369,6 +363,6 @@ fn token_of(bytes: &[u8]) -> Option<u64> {
 }
 
 /// A lease that is not one of ours is still a lease: it is told apart by its bytes.
-fn lease_number(bytes: &[u8]) -> u64 {
+pub(super) fn lease_number(bytes: &[u8]) -> u64 {
     token_of(bytes).unwrap_or_else(|| xxhash_rust::xxh3::xxh3_64(bytes))
 }

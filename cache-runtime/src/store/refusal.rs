@@ -214,7 +214,7 @@ impl Class {
                 "the user or the password is wrong; correct `REDIS_USERNAME` and `REDIS_PASSWORD`, or those in the URL"
             }
             Self::ForbiddenCommand => {
-                "the user may not run a command; give it `+mget +get +set +del +unlink +exists +getrange +pttl +pexpire +eval +evalsha +script|load +scan +wait +ping +info +time +client|tracking`"
+                "the user may not run a command; give it `+mget +get +set +del +unlink +exists +getrange +pttl +pexpire +eval +evalsha +script|load +scan +wait +ping +info +time +client|tracking +client|caching`"
             }
             Self::ForbiddenKey => {
                 "the user may not use a key; give it the patterns `~P:* ~gen@P* ~gen@tag@P* ~lease@{* ~run@P`, where P is the key prefix, or `~*` if there is none"

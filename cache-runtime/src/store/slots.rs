@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::{Handle, Id};
 
 use super::Trouble;
+use super::batch::Batches;
 use super::connect::Link;
 use crate::clock;
 
@@ -30,6 +31,8 @@ pub(super) struct Slot {
     pub(super) connecting: tokio::sync::Mutex<()>,
     /// How many attempts have failed, and why the last did: whoever waited for one does not make another.
     pub(super) failed: Mutex<(u64, Option<Trouble>)>,
+    /// Reads that wait to travel together.
+    pub(super) batches: Batches,
     born: u64,
     /// Whether the runtime was built without its time or IO driver, so that nothing can be asked from within it.
     pub(super) unfit: AtomicBool,

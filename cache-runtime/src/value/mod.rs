@@ -142,8 +142,8 @@ impl Facts {
 /// The two ways between a typed value and a shared one.
 #[derive(Debug)]
 pub(crate) struct Hands<T> {
-    /// A clone of the value, where it is a `T`.
-    pub(crate) take: fn(&Shared) -> Option<T>,
+    /// The value, where it is a `T`: a clone where others have it as well.
+    pub(crate) take: fn(Shared) -> Option<T>,
     /// A shared clone of the value.
     pub(crate) share: fn(&T) -> Shared,
 }
@@ -159,7 +159,7 @@ impl<T> Copy for Hands<T> {}
 impl<T: Value> Hands<T> {
     pub(crate) fn new() -> Self {
         Self {
-            take: take::<T>,
+            take: |value| value.downcast().ok().map(Arc::unwrap_or_clone),
             share: |value| Arc::new(value.clone()),
         }
     }

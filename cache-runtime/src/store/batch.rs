@@ -1,0 +1,339 @@
+//! Reads that wait together travel together.
+//!
+//! While few are under way a read goes alone, at once. Beyond that it waits for a carrier: a task that takes along whoever waits,
+//! in one request. No caller carries another's read, so whoever goes away leaves all others where they are.
+
+mod carrier;
+mod packed;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::redis::Store;
+use super::slots::Slot;
+use super::{Read, Scope, Trouble, Watch};
+use crate::clock::{self, Instant};
+use crate::key::Key;
+use carrier::Carrier;
+pub(super) use packed::Packed;
+
+/// Reads under way, each alone, beyond which one waits for a carrier.
+const ALONE: usize = 4;
+
+/// Carriers under way while none is full: one whose answers are used while the other one's request is answered.
+const CARRIERS: usize = 2;
+
+/// Reads in one request, and about how many bytes in its answer.
+const MOST_READS: usize = 256;
+const MOST_BYTES: usize = 256 * 1024;
+
+/// An entry from this size on is read alone the next time, so that it holds up no others.
+const LARGE: usize = 64 * 1024;
+
+/// Keys whose entries are read alone, as stripes.
+const STRIPES: usize = 1_024;
+
+/// Those who wait in one runtime.
+#[derive(Default)]
+pub(super) struct Batches(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<Asked>,
+    alone: usize,
+    carriers: usize,
+    /// What an entry was like lately, in bytes.
+    usual_size: usize,
+    /// Those that nobody uses any more: a read that waits allocates nothing.
+    spare: Vec<Arc<Reader>>,
+}
+
+/// One who waits, as those see him who carry his read.
+struct Reader(Mutex<Answer>);
+
+enum Answer {
+    Awaited(Option<Waker>),
+    There(Told),
+    /// He has gone away, or taken it.
+    Done,
+}
+
+/// What is told to one who waits.
+enum Told {
+    Read(Result<Read, Trouble>),
+    /// Something was refused to one of those who asked together: each is to ask for himself, within the deadline that began
+    /// then.
+    AskAlone {
+        since: Instant,
+    },
+}
+
+/// A read that waits or is on its way. If it is lost with the task that carries it, its reader is told so.
+struct Asked {
+    key: Key,
+    watch: Watch,
+    /// From when on the answer is waited for.
+    since: Instant,
+    reader: Option<Arc<Reader>>,
+}
+
+/// How a read goes on.
+enum Way<'a> {
+    Alone(Alone<'a>),
+    Along(Waiting<'a>),
+}
+
+/// One that goes alone, counted as long as it is under way.
+struct Alone<'a>(&'a Batches);
+
+/// One that is carried.
+struct Waiting<'a> {
+    batches: &'a Batches,
+    reader: Option<Arc<Reader>>,
+}
+
+impl Store {
+    /// Reads an entry, its lease and the generations of its groups, in one round trip, which reads of others may share.
+    ///
+    /// # Cancellation
+    /// The read may go on; nobody else's ends by it.
+    pub(crate) async fn look_up(
+        self: &Arc<Self>,
+        key: &Key,
+        watch: Watch,
+    ) -> Result<Read, Trouble> {
+        let slot = self.connector.reading()?;
+        if self.loners.contain(key) {
+            return self.look_up_alone(key, self.timeout).await;
+        }
+        let waiting = match slot.batches.enter(&slot, self, key, watch) {
+            Way::Alone(_alone) => return self.look_up_alone(key, self.timeout).await,
+            Way::Along(waiting) => waiting,
+        };
+        match waiting.await {
+            Told::Read(read) => read,
+            Told::AskAlone { since } => {
+                let waited = clock::now().saturating_duration_since(since);
+                let left = self.timeout.saturating_sub(waited);
+                self.look_up_alone(key, left).await
+            }
+        }
+    }
+
+    async fn look_up_alone(&self, key: &Key, limit: Duration) -> Result<Read, Trouble> {
+        // Boxed, so that a read that is carried has a small future.
+        let read = Box::pin(self.read(key, limit)).await;
+        match &read {
+            Ok(read) => {
+                let size = read.entry.as_ref().map_or(0, Vec::len);
+                self.loners.note(key, size >= LARGE);
+            }
+            Err(trouble) if concerns_one_key(trouble) => self.loners.note(key, true),
+            Err(_) => {}
+        }
+        read
+    }
+}
+
+impl Batches {
+    fn enter<'a>(
+        &'a self,
+        slot: &Arc<Slot>,
+        store: &Arc<Store>,
+        key: &Key,
+        watch: Watch,
+    ) -> Way<'a> {
+        let mut state = self.lock();
+        if state.carriers == 0 && state.alone < ALONE {
+            state.alone += 1;
+            return Way::Alone(Alone(self));
+        }
+        let reader = state.spare.pop().unwrap_or_default();
+        state.waiting.push(Asked {
+            key: key.clone(),
+            watch,
+            since: clock::now(),
+            reader: Some(Arc::clone(&reader)),
+        });
+        let sends = state.carriers < CARRIERS;
+        state.carriers += usize::from(sends);
+        drop(state);
+        if sends {
+            Carrier::new(slot, store).start();
+        }
+        Way::Along(Waiting {
+            batches: self,
+            reader: Some(reader),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// How many reads go in one request: fewer the larger the entries are.
+    fn most_reads(&self) -> usize {
+        (MOST_BYTES / self.usual_size.max(1)).clamp(ALONE, MOST_READS)
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        self.0.lock().alone -= 1;
+    }
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self(Mutex::new(Answer::Awaited(None)))
+    }
+}
+
+impl Reader {
+    fn lock(&self) -> MutexGuard<'_, Answer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Asked {
+    /// Whether anybody still waits for it.
+    fn is_awaited(&self) -> bool {
+        let reader = self.reader.as_ref();
+        reader.is_some_and(|reader| matches!(*reader.lock(), Answer::Awaited(_)))
+    }
+
+    fn tell(&mut self, told: Told) {
+        let Some(reader) = self.reader.take() else {
+            return;
+        };
+        let mut answer = reader.lock();
+        let waker = match &mut *answer {
+            Answer::Awaited(waker) => waker.take(),
+            Answer::There(_) | Answer::Done => return,
+        };
+        *answer = Answer::There(told);
+        drop(answer);
+        // Before he is woken, who gives it back for the next one to use, if nobody else has it.
+        drop(reader);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if self.reader.is_some() {
+            let lost = "the runtime in which it was asked has ended".to_owned();
+            self.tell(Told::Read(Err(Trouble::Unreachable(lost))));
+        }
+    }
+}
+
+impl Future for Waiting<'_> {
+    type Output = Told;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Told> {
+        let Some(reader) = &self.reader else {
+            return Poll::Pending;
+        };
+        let mut answer = reader.lock();
+        match &mut *answer {
+            Answer::Awaited(Some(waker)) => waker.clone_from(context.waker()),
+            Answer::Awaited(waker) => *waker = Some(context.waker().clone()),
+            Answer::There(_) => {
+                if let Answer::There(told) = std::mem::replace(&mut *answer, Answer::Done) {
+                    return Poll::Ready(told);
+                }
+            }
+            Answer::Done => {}
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let Some(mut reader) = self.reader.take() else {
+            return;
+        };
+        *reader.lock() = Answer::Done;
+        // Another may use it, unless somebody still has it who would tell him what was meant for this one.
+        if let Some(own) = Arc::get_mut(&mut reader) {
+            *own = Reader::default();
+            let mut state = self.batches.lock();
+            if state.spare.len() < MOST_READS {
+                state.spare.push(reader);
+            }
+        }
+    }
+}
+
+/// Keys that are not read together with others, because that would hold up or fail those.
+pub(super) struct Loners {
+    any: AtomicBool,
+    stripes: Box<[AtomicBool]>,
+}
+
+impl Default for Loners {
+    fn default() -> Self {
+        Self {
+            any: AtomicBool::new(false),
+            stripes: (0..STRIPES).map(|_| AtomicBool::new(false)).collect(),
+        }
+    }
+}
+
+// Relaxed: each flag stands for itself, and one seen late costs a read in company.
+impl Loners {
+    fn contain(&self, key: &Key) -> bool {
+        self.any.load(Ordering::Relaxed)
+            && self
+                .stripe(key)
+                .is_some_and(|stripe| stripe.load(Ordering::Relaxed))
+    }
+
+    fn note(&self, key: &Key, alone: bool) {
+        if !alone && !self.any.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(stripe) = self.stripe(key) {
+            stripe.store(alone, Ordering::Relaxed);
+        }
+        if alone {
+            self.any.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn stripe(&self, key: &Key) -> Option<&AtomicBool> {
+        let stripes = u64::try_from(self.stripes.len()).unwrap_or(1);
+        let at = xxh3_64(key.as_str().as_bytes()) % stripes.max(1);
+        self.stripes.get(usize::try_from(at).unwrap_or_default())
+    }
+}
+
+/// Whether a refusal may be that of one key among those that were asked for.
+fn concerns_one_key(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Refused(refusal) => refusal.class.scope() == Scope::Key,
+        _ => false,
+    }
+}
+
+impl fmt::Debug for Batches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batches").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! The task that takes along whoever waits: in one request, told one by one, each within his own deadline.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::ErrorKind;
+use tokio::runtime::Handle;
+use tokio::task::yield_now;
+
+use super::packed::Packed;
+use super::{Asked, LARGE, Store, Told, concerns_one_key};
+use crate::clock::{self, Instant};
+use crate::store::ask::trouble;
+use crate::store::connect::{Connector, Link, Purpose};
+use crate::store::slots::Slot;
+use crate::store::{Read, Trouble, Watch};
+
+/// Carries those who wait, batch after batch, until nobody waits. However it ends, those who wait go on.
+pub(super) struct Carrier {
+    slot: Arc<Slot>,
+    store: Arc<Store>,
+    has_ended: bool,
+}
+
+/// Those who travel together, whoever waits longest first.
+pub(super) struct Batch {
+    asked: Vec<Asked>,
+    /// How many of them, from the front, have waited as long as an answer may take.
+    late: usize,
+    /// Whether one of them was told that this is a timeout, which counts as one.
+    said_late: bool,
+}
+
+impl Carrier {
+    /// One that is counted already.
+    pub(super) fn new(slot: &Arc<Slot>, store: &Arc<Store>) -> Self {
+        Self {
+            slot: Arc::clone(slot),
+            store: Arc::clone(store),
+            has_ended: false,
+        }
+    }
+
+    pub(super) fn start(self) {
+        if let Ok(runtime) = Handle::try_current() {
+            drop(runtime.spawn(self.run()));
+        }
+    }
+
+    async fn run(mut self) {
+        loop {
+            // Who is ready to go on may be about to ask.
+            yield_now().await;
+            if self.ends() {
+                return;
+            }
+            match Connector::current(&self.slot) {
+                Some(link) => self.store.carry(&self.slot, link, self.load(None)).await,
+                None => self.connect_and_carry().await,
+            }
+        }
+    }
+
+    async fn connect_and_carry(&self) {
+        let began = clock::now();
+        match self.connect(began).await {
+            Ok(link) => {
+                let batch = self.load(Some((began, clock::now())));
+                self.store.carry(&self.slot, link, batch).await;
+            }
+            // Of those who came meanwhile nobody waits for another attempt.
+            Err(trouble) => {
+                let waiting = std::mem::take(&mut self.slot.batches.lock().waiting);
+                Batch::new(waiting).fail(&trouble);
+            }
+        }
+    }
+
+    /// Who waited before the connection was lost does not wait longer for another one.
+    async fn connect(&self, began: Instant) -> Result<Link, Trouble> {
+        let connector = &self.store.connector;
+        let limit = connector.timeout();
+        let mut connecting = Box::pin(connector.link(Purpose::Reading, limit));
+        while let Some(due) = self.due(began) {
+            let left = due.saturating_duration_since(clock::now());
+            if let Some(link) = clock::within(left, connecting.as_mut()).await {
+                return link;
+            }
+            let mut state = self.slot.batches.lock();
+            let is_late = |asked: &Asked| clock::after(asked.since, self.store.timeout) <= due;
+            let on_time = state.waiting.iter().position(|asked| !is_late(asked));
+            let late = on_time.unwrap_or(state.waiting.len());
+            let late: Vec<Asked> = state.waiting.drain(..late).collect();
+            drop(state);
+            Batch::new(late).fail(&Trouble::Timeout);
+        }
+        connecting.await
+    }
+
+    /// When the first who waits has waited long enough, if he came before that moment.
+    fn due(&self, before: Instant) -> Option<Instant> {
+        let state = self.slot.batches.lock();
+        let first = state.waiting.first().filter(|first| first.since < before)?;
+        Some(clock::after(first.since, self.store.timeout))
+    }
+
+    /// Whether nobody waits, so that there is nothing to do for it any more.
+    fn ends(&mut self) -> bool {
+        let mut state = self.slot.batches.lock();
+        if state.waiting.is_empty() {
+            state.carriers -= 1;
+            self.has_ended = true;
+        }
+        self.has_ended
+    }
+
+    /// Takes those who wait longest, and has another carrier take whom one request does not hold: so nobody waits for more
+    /// than one answer before his own.
+    pub(super) fn load(&self, connecting: Option<(Instant, Instant)>) -> Batch {
+        let mut state = self.slot.batches.lock();
+        let most = state.most_reads().min(state.waiting.len());
+        let mut asked: Vec<Asked> = state.waiting.drain(..most).collect();
+        let leaves_some = !state.waiting.is_empty();
+        state.carriers += usize::from(leaves_some);
+        drop(state);
+        if leaves_some {
+            Self::new(&self.slot, &self.store).start();
+        }
+        asked.retain(Asked::is_awaited);
+        // A connection that has to be made has a deadline of its own.
+        if let Some((began, connected)) = connecting {
+            for asked in asked.iter_mut().filter(|asked| asked.since >= began) {
+                asked.since = connected;
+            }
+        }
+        Batch::new(asked)
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        let mut state = self.slot.batches.lock();
+        state.carriers -= 1;
+        let left = match state.carriers {
+            0 => std::mem::take(&mut state.waiting),
+            _ => Vec::new(),
+        };
+        drop(state);
+        // Each is told so.
+        drop(left);
+    }
+}
+
+impl Store {
+    /// Asks for all of a batch at once. As with a single request, a connection that turns out to be dead, or answers what was
+    /// not asked, is replaced, once.
+    async fn carry(&self, slot: &Slot, mut link: Link, mut batch: Batch) {
+        if batch.asked.is_empty() {
+            return;
+        }
+        let keys = batch.asked.iter().map(|asked| &asked.key);
+        let wanted = batch.asked.iter().any(|asked| asked.watch == Watch::Kept);
+        let watch = match wanted || link.teller().is_none() {
+            true => Watch::Kept,
+            false => Watch::None,
+        };
+        let packed = Packed::of(keys, watch);
+        let mut to_connect = self.connector.timeout();
+        let mut retried = false;
+        loop {
+            let error = match self.ask_for_all(&link, &packed, &mut batch).await {
+                Ok(Ok(values)) if values.len() == packed.count() => {
+                    let reads = packed.take_apart(values, link.teller());
+                    return self.land(slot, batch, reads);
+                }
+                Ok(Ok(_)) => (ErrorKind::Parse, "an answer to something else").into(),
+                Ok(Err(error)) => error,
+                Err(trouble) => return batch.fail(&trouble),
+            };
+            self.connector.discard(&link);
+            if retried || link.fresh {
+                return batch.fail(&trouble(&error));
+            }
+            retried = true;
+            let began = clock::now();
+            link = match Box::pin(self.connector.link(Purpose::Reading, to_connect)).await {
+                Ok(link) => link,
+                Err(trouble) => return batch.fail(&trouble),
+            };
+            let connecting = clock::now().saturating_duration_since(began);
+            to_connect = to_connect.saturating_sub(connecting);
+            batch.wait_longer(connecting);
+        }
+    }
+
+    /// One attempt over this connection, waited for as long as anybody does. The inner error is the connection's death.
+    async fn ask_for_all(
+        &self,
+        link: &Link,
+        packed: &Packed,
+        batch: &mut Batch,
+    ) -> Result<redis::RedisResult<Vec<Option<Vec<u8>>>>, Trouble> {
+        let sent = clock::now();
+        let mut asked = pin!(packed.request().send(link.connection.clone()));
+        while let Some(due) = batch.due(self.timeout) {
+            let left = due.saturating_duration_since(clock::now());
+            match clock::within(left, asked.as_mut()).await {
+                Some(answer) => return Self::heard(link, sent, answer),
+                None => batch.give_up(clock::now(), self.timeout),
+            }
+        }
+        self.connector.timed_out(link);
+        Err(Trouble::Timeout)
+    }
+
+    fn land(&self, slot: &Slot, mut batch: Batch, reads: impl Iterator<Item = Read>) {
+        let (mut bytes, mut entries) = (0, 0);
+        for (asked, read) in batch.asked.iter_mut().zip(reads) {
+            if let Some(entry) = &read.entry {
+                bytes += entry.len();
+                entries += 1;
+                if entry.len() >= LARGE {
+                    self.loners.note(&asked.key, true);
+                }
+            }
+            asked.tell(Told::Read(Ok(read)));
+        }
+        if let Some(size) = usize::checked_div(bytes, entries) {
+            let mut state = slot.batches.lock();
+            // The last batch counts for a quarter.
+            state.usual_size = (state.usual_size * 3 + size) / 4;
+        }
+    }
+}
+
+impl Batch {
+    pub(super) fn new(asked: Vec<Asked>) -> Self {
+        Self {
+            asked,
+            late: 0,
+            said_late: false,
+        }
+    }
+
+    /// When the next of them has waited long enough; `None`: nobody waits any more.
+    pub(super) fn due(&self, timeout: Duration) -> Option<Instant> {
+        let next = self.asked.get(self.late)?;
+        Some(clock::after(next.since, timeout))
+    }
+
+    /// Tells those who have waited long enough.
+    pub(super) fn give_up(&mut self, now: Instant, timeout: Duration) {
+        while self.due(timeout).is_some_and(|due| due <= now) {
+            self.tell_next_late();
+        }
+    }
+
+    fn tell_next_late(&mut self) {
+        if let Some(asked) = self.asked.get_mut(self.late) {
+            // What times out together is one timeout.
+            let trouble = match self.said_late {
+                false => Trouble::Timeout,
+                true => Trouble::TimeoutOfAnother,
+            };
+            self.said_late |= asked.is_awaited();
+            asked.tell(Told::Read(Err(trouble)));
+        }
+        self.late += 1;
+    }
+
+    fn wait_longer(&mut self, duration: Duration) {
+        for asked in &mut self.asked {
+            asked.since = clock::after(asked.since, duration);
+        }
+    }
+
+    fn fail(&mut self, trouble: &Trouble) {
+        if *trouble == Trouble::Timeout {
+            while self.late < self.asked.len() {
+                self.tell_next_late();
+            }
+            return;
+        }
+        let one_of_them = self.asked.len() > 1 && concerns_one_key(trouble);
+        for asked in &mut self.asked {
+            asked.tell(match one_of_them {
+                true => Told::AskAlone { since: asked.since },
+                false => Told::Read(Err(trouble.clone())),
+            });
+        }
+    }
+}
