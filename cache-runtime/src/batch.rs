@@ -70,13 +70,7 @@ where
         return uncached(text, Reached::NoCache(none));
     };
     let cache = cache.inner();
-    let unnamed = |problem: String| {
-        Reached::Unnamed(Unnamed {
-            problem,
-            cache: Arc::clone(cache),
-            prefix: site.prefix(),
-        })
-    };
+    let unnamed = |problem| Reached::Unnamed(Unnamed::new(problem, cache, site.prefix()));
     match intent.as_deref().map(|intent| intent.purpose) {
         Some(Purpose::Name | Purpose::Peek) => {
             let problem = "it is one of many ids, each of which has an entry of its own";

@@ -66,6 +66,16 @@ pub(crate) struct Unnamed {
     pub(crate) prefix: String,
 }
 
+impl Unnamed {
+    pub(crate) fn new(problem: String, cache: &Arc<Inner>, prefix: String) -> Self {
+        Self {
+            problem,
+            cache: Arc::clone(cache),
+            prefix,
+        }
+    }
+}
+
 /// What a call finds on its thread.
 #[derive(Default)]
 pub(crate) struct Here {

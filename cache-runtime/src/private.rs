@@ -159,11 +159,7 @@ where
         Err(problem) => {
             bound.counters.errors.one();
             cache.unwritable(&problem, || log::no_key(site.function(), &problem));
-            let unnamed = Unnamed {
-                problem: problem.to_string(),
-                cache: Arc::clone(cache),
-                prefix: site.prefix(),
-            };
+            let unnamed = Unnamed::new(problem.to_string(), cache, site.prefix());
             return uncached(text, intent.as_ref(), Reached::Unnamed(unnamed));
         }
     };

@@ -151,6 +151,24 @@ pub fn square(number: u64) -> u64 {
     number * number
 }
 
+#[cached(batch, prefix = "name", key = "{id}", crate = framework)]
+async fn names(db: &Db, ids: &[u64]) -> Result<BTreeMap<u64, String>, Missing> {
+    std::future::ready(db.ask()).await;
+    Ok(ids.iter().map(|id| (*id, id.to_string())).collect())
+}
+
+#[cached(batch, skip(db), crate = framework)]
+async fn titles(db: &Db, numbers: Vec<u64>) -> Vec<u64> {
+    std::future::ready(db.ask()).await;
+    numbers
+}
+
+#[cache_invalidate(pattern = "name:*:{id}", when = "ok", crate = framework)]
+async fn forget_name(id: u64) -> Option<u64> {
+    std::future::ready(id).await;
+    Some(id)
+}
+
 #[cache_invalidate(prefix = "square", crate = framework)]
 fn forget_squares(numbers: &mut [u64]) -> &[u64] {
     numbers.sort_unstable();
@@ -342,6 +360,10 @@ mod tests {
         );
         assert_eq!(reload("a".to_owned(), (1, 2)).await.as_deref(), Ok("a!"));
         assert_eq!(*generic(1_u8, [2, 3], "four").await, 1);
+        let all = names(&db, &[1, 2]).await.map(|names| names.len());
+        assert_eq!(all, Ok(2));
+        assert_eq!(titles(&db, vec![2, 1]).await, [2, 1]);
+        assert_eq!(forget_name(1).await, Some(1));
         assert_eq!([square(3), square(3)], [9, 9]);
         assert_eq!(forget_squares(&mut [2, 1]), [1, 2]);
     }

@@ -12,6 +12,7 @@ use crate::inner::Inner;
 use crate::intent::{Intent, Purpose};
 use crate::key::{Key, KeyWriter, Unwritable};
 use crate::near::Asker;
+use crate::policy::Terms;
 use crate::site::{Bound, CallSite};
 use crate::traced::{Source, Trace};
 use crate::value::Kind;
@@ -96,26 +97,31 @@ impl Site<'_> {
             });
             match &found {
                 Some(_) => self.bound.counters.near_hits.one(),
-                None => asked.calls.push((
-                    place,
-                    number,
-                    Call {
-                        site: Some(self.site),
-                        key: Key::new(text, levels, origin),
-                        kind: self.kind,
-                        ttl,
-                        ruling: None,
-                        terms,
-                        counters: Arc::clone(&self.bound.counters),
-                        limit: self.bound.limit.clone(),
-                        cache: Arc::clone(cache),
-                        intent: self.intent.map(Arc::clone),
-                    },
-                )),
+                None => {
+                    let key = Key::new(text, levels, origin);
+                    asked
+                        .calls
+                        .push((place, number, self.call(key, ttl, terms)));
+                }
             }
             asked.known.push(found);
         }
         Ok(asked)
+    }
+
+    fn call(&self, key: Key, ttl: Ttl, terms: Terms) -> Call {
+        Call {
+            site: Some(self.site),
+            key,
+            kind: self.kind,
+            ttl,
+            ruling: None,
+            terms,
+            counters: Arc::clone(&self.bound.counters),
+            limit: self.bound.limit.clone(),
+            cache: Arc::clone(self.cache),
+            intent: self.intent.map(Arc::clone),
+        }
     }
 }
 
