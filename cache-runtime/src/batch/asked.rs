@@ -1,5 +1,6 @@
 //! What is known of the ids of one call, and what is asked for.
 
+use std::any::type_name;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use crate::entry;
 use crate::inner::Inner;
 use crate::intent::{Intent, Purpose};
 use crate::key::{Key, KeyWriter, Unwritable};
-use crate::near::Asker;
+use crate::near::{Asker, Entry};
 use crate::policy::Terms;
 use crate::site::{Bound, CallSite};
 use crate::traced::{Source, Trace};
@@ -54,7 +55,8 @@ impl Site<'_> {
         K: Fn(&mut KeyWriter<'_>, &Id),
     {
         let cache = self.cache;
-        let mut terms = cache.terms(self.site.policy());
+        let policy = self.site.policy();
+        let mut terms = cache.terms(policy, policy.draw());
         let purpose = self.intent.map(|intent| intent.purpose);
         if purpose == Some(Purpose::Refresh) {
             terms.early = f64::INFINITY;
@@ -75,8 +77,9 @@ impl Site<'_> {
         };
         for (place, id) in ids.iter().enumerate() {
             text.clear();
-            let written = |writer: &mut KeyWriter<'_>| key(writer, id);
-            let (levels, origin) = (self.bound).write_of::<K>(text, cache.hash_key(), written)?;
+            let instance = type_name::<K>();
+            let mut write = |writer: &mut KeyWriter<'_>| key(writer, id);
+            let origin = (self.bound).write(text, cache.hash_key(), instance, &mut write)?;
             let number = asked.known.len();
             match named.entry(text.as_str().into()) {
                 Slot::Occupied(same) => {
@@ -87,18 +90,21 @@ impl Site<'_> {
             };
             asked.keys.push(number);
             let asker = Asker::new(origin, &terms);
-            let found = near.then(|| entry::near(cache, text, asker, self.kind));
-            let found = found.flatten().and_then(|entry| {
-                let value = (asked.grip.take)(&entry.value)?;
-                if let Some(intent) = traced {
+            let mut found = None;
+            let take = |entry: &Entry| {
+                found = (asked.grip.take)(&entry.value);
+                if let (Some(intent), Some(_)) = (traced, &found) {
                     intent.note(Trace::found(Source::Near, entry.age()));
                 }
-                Some(value)
-            });
+                found.is_some()
+            };
+            if near {
+                entry::near(cache, text, (asker, self.kind.identity()), take);
+            }
             match &found {
-                Some(_) => self.bound.counters.near_hits.one(),
+                Some(_) => self.bound.counters.near_hit(),
                 None => {
-                    let key = Key::new(text, levels, origin);
+                    let key = Key::new(text, self.bound.levels(text), origin);
                     asked
                         .calls
                         .push((place, number, self.call(key, ttl, terms)));
