@@ -13,6 +13,7 @@ const LAYERS: &[&[&str]] = &[
         "clock",
         "duration",
         "error",
+        "held",
         "invalidated",
         "limit",
         "location",
@@ -52,6 +53,9 @@ const LAYERS: &[&[&str]] = &[
 const RESERVED: &[(&str, &str)] = &[
     ("redis::", "store/"),
     ("moka::", "near/"),
+    ("papaya::", "near/"),
+    ("seize::", "near/"),
+    ("coarsetime::", "clock/"),
     ("Instant::now", "clock.rs"),
     ("SystemTime::now", "clock.rs"),
     ("tokio::time::", "clock.rs"),

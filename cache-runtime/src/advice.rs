@@ -28,7 +28,7 @@ pub(crate) fn at_first_use(cache: &Inner, site: &CallSite) {
         return;
     }
     let policy = site.policy();
-    let near = cache.terms(policy).near;
+    let near = cache.near_terms(policy);
     if cache.remote.is_none() && Near::EXISTS && !near.allow() && site.is_first(Flaw::KeptNowhere) {
         log::kept_nowhere(&site.path());
     }

@@ -15,7 +15,7 @@ use crate::call::{Batch as Calls, Call, Rules, Ttl};
 use crate::clock;
 use crate::collection::{Collection, Holding};
 use crate::global;
-use crate::intent::{Here, Purpose, Reached, Unnamed};
+use crate::intent::{self, Purpose, Reached, Unnamed};
 use crate::key::KeyWriter;
 use crate::log;
 use crate::outcome::Outcome;
@@ -56,18 +56,18 @@ where
     H: Holding<Id, O::Value>,
     K: Fn(&mut KeyWriter<'_>, &Id),
 {
-    let Here { text, intent } = Here::take(true);
-    let uncached = |text, reached: Reached| {
+    let intent = intent::take(true);
+    let uncached = |reached: Reached| {
         if let Some(intent) = &intent {
             intent.reach(reached);
         }
-        proceed(text, intent.as_ref());
+        proceed(intent.as_ref());
         ControlFlow::Continue(Batch::of(ids.to_vec(), None))
     };
     let (cache, bypasses_all) = global::current(site.policy().cache);
     let Some(cache) = cache else {
         let none = site.policy().cache.unwrap_or_default();
-        return uncached(text, Reached::NoCache(none));
+        return uncached(Reached::NoCache(none));
     };
     let cache = cache.inner();
     let unnamed = |problem: String| {
@@ -80,10 +80,10 @@ where
     match intent.as_deref().map(|intent| intent.purpose) {
         Some(Purpose::Name | Purpose::Peek) => {
             let problem = "it is one of many ids, each of which has an entry of its own";
-            return uncached(text, unnamed(problem.to_owned()));
+            return uncached(unnamed(problem.to_owned()));
         }
         _ if bypass || bypasses_all || !cache.is_enabled() => {
-            return uncached(text, Reached::Nothing);
+            return uncached(Reached::Nothing);
         }
         Some(Purpose::Trace | Purpose::Warm) => {
             intent.iter().for_each(|intent| intent.gather());
@@ -98,16 +98,16 @@ where
         kind: Kind::of::<H::Held>().in_version(site.policy().version),
         intent: intent.as_ref(),
     };
-    let mut text = text;
+    let mut text = String::new();
     let asked = match begun.ask::<Id, O::Value, H, K>(&mut text, ids, key) {
         Ok(asked) => asked,
         Err(problem) => {
             bound.counters.errors.one();
             cache.unwritable(&problem, || log::no_key(site.function(), &problem));
-            return uncached(text, unnamed(problem.to_string()));
+            return uncached(unnamed(problem.to_string()));
         }
     };
-    proceed(text, intent.as_ref());
+    proceed(intent.as_ref());
     let ids = ids.to_vec();
     match asked.calls.is_empty() {
         true => ControlFlow::Break(O::join(asked.finish(ids))),

@@ -151,7 +151,7 @@ struct Probe<'a> {
     key: Key,
     value: Shared,
     text: String,
-    counters: Counters,
+    counters: Arc<Counters>,
 }
 
 impl<'a> Probe<'a> {
@@ -163,7 +163,7 @@ impl<'a> Probe<'a> {
             key: Key::new(&name, Levels::all(cache.root().len(), &name), 0),
             value: Arc::new(text.clone()),
             text,
-            counters: Counters::default(),
+            counters: Arc::default(),
         }
     }
 
@@ -257,7 +257,7 @@ impl<'a> Probe<'a> {
             let view = near.view(&self.key);
             let times = Times::of_a_new_value(LIFE, Duration::ZERO);
             let entry = query.near_entry(&self.value, self.key.origin(), view, times);
-            near.insert(self.key.shared(), entry);
+            near.insert(&self.key.shared(), entry);
             Ok(())
         };
         steps.step("write", write).await;

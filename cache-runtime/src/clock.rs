@@ -5,9 +5,16 @@
     reason = "the rule is that time is asked for here and nowhere else"
 )]
 
+#[cfg(feature = "fallback")]
+mod coarse;
+
 use std::future::Future;
 use std::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+#[cfg(feature = "fallback")]
+pub(crate) use coarse::latest;
+use once_cell::sync::Lazy;
 
 pub(crate) use tokio::time::Instant;
 
@@ -16,6 +23,25 @@ pub(crate) const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// What [`nanos`] counts from: long before anything it is asked of, also where a clock has been paused for a while.
+static START: Lazy<std::time::Instant> = Lazy::new(|| {
+    const LONG: Duration = Duration::from_secs(86_400);
+    let now = std::time::Instant::now();
+    now.checked_sub(LONG).unwrap_or(now)
+});
+
+/// A moment as a number that fits an atomic: nanoseconds after a fixed one, 0 for what lies before that.
+pub(crate) fn nanos(moment: Instant) -> u64 {
+    let since = moment.saturating_duration_since(Instant::from_std(*START));
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A moment that is not before now, as [`nanos`] counts.
+#[cfg(not(feature = "fallback"))]
+pub(crate) fn latest() -> u64 {
+    nanos(now())
 }
 
 /// Milliseconds since 1970 by this machine's clock: until a server has told its own time, and for days.

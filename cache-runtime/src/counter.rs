@@ -180,7 +180,7 @@ async fn packed(
 fn count_here(cache: &Arc<Inner>, key: &Key, by: i64) -> Option<Result<i64, Error>> {
     let terms = cache.terms_by_hand();
     let life = cache.local_ttl(key, cache.ttl(None), terms)?;
-    let counters = Counters::default();
+    let counters = Arc::new(Counters::default());
     let query = Query {
         cache,
         key,

@@ -22,7 +22,7 @@ use crate::stats::Counters;
 use crate::store::{Read, Trouble};
 use crate::traced::{Source, Trace};
 use crate::value::envelope::{self, Envelope, Generations};
-use crate::value::{Kind, Shared};
+use crate::value::{Identity, Kind, Shared};
 use judge::{Judged, Life, Mismatch, judge};
 pub(crate) use many::fetch_many;
 pub(crate) use parcel::Parcel;
@@ -57,15 +57,20 @@ pub(crate) struct Query<'a> {
     pub(crate) key: &'a Key,
     pub(crate) kind: Kind,
     pub(crate) terms: Terms,
-    pub(crate) counters: &'a Counters,
+    pub(crate) counters: &'a Arc<Counters>,
     /// Where it is noted what the answer is and how old; `None` where nobody asks.
     pub(crate) trace: Option<&'a Intent>,
 }
 
-/// What the in-process tier has.
-pub(crate) fn near(cache: &Inner, key: &str, asker: Asker, kind: Kind) -> Option<Entry> {
-    let entry = cache.near.get(key, asker);
-    entry.filter(|entry| entry.identity == kind.identity())
+/// Shows what the in-process tier has, if there is something; answers what `take` does.
+pub(crate) fn near(
+    cache: &Inner,
+    key: &str,
+    (asker, identity): (Asker, Identity),
+    mut take: impl FnMut(&Entry) -> bool,
+) -> bool {
+    let take = |entry: &Entry| entry.identity == identity && take(entry);
+    cache.near.hit(key, asker, take)
 }
 
 impl Query<'_> {
@@ -86,11 +91,17 @@ impl Query<'_> {
         if !self.terms.near.allow() {
             return None;
         }
-        let found = self.cache.near.get(self.key.as_str(), self.asker());
-        let entry = found.filter(|entry| entry.identity == self.kind.identity())?;
-        self.counters.near_hits.one();
-        self.note(Source::Near, || entry.age());
-        Some(entry.value)
+        let asked = (self.asker(), self.kind.identity());
+        let mut found = None;
+        let take = |entry: &Entry| {
+            self.note(Source::Near, || entry.age());
+            found = Some(Arc::clone(&entry.value));
+            true
+        };
+        if near(self.cache, self.key.as_str(), asked, take) {
+            self.counters.near_hit();
+        }
+        found
     }
 
     /// Notes what was found, for whoever asks.
@@ -161,14 +172,17 @@ impl Query<'_> {
             return None;
         }
         let (key, asker) = (self.key.as_str(), self.asker());
-        let (entry, since) = self.cache.near.get_aged(key, asker, window)?;
+        let (kept, since) = self.cache.near.get_aged(key, asker, window)?;
+        let entry = &kept.entry;
         let age = match since.is_zero() {
             true => Age::Early,
             false => Age::Expired(since),
         };
-        let entry = (entry.identity == self.kind.identity()).then_some(entry)?;
+        if entry.identity != self.kind.identity() {
+            return None;
+        }
         self.note(Source::Near, || entry.age());
-        let value = entry.value;
+        let value = Arc::clone(&entry.value);
         Some(Aged { value, age })
     }
 

@@ -10,13 +10,14 @@ use once_cell::sync::{Lazy, OnceCell};
 use crate::cache::Cache;
 use crate::config::{CacheBuilder, CacheConfig};
 use crate::error::{Error, ErrorKind};
+use crate::held::Held;
 use crate::log;
 
 static DEFAULT: OnceCell<Cache> = OnceCell::new();
 
 /// The further caches. `None`: it was asked for, and there was none; so it stays. Were it installed later, a mutation that
 /// began before would invalidate nothing, and what was read during it would stay.
-static NAMED: Lazy<RwLock<HashMap<Box<str>, Option<Cache>>>> = Lazy::new(RwLock::default);
+static NAMED: Lazy<RwLock<HashMap<Box<str>, Option<&'static Cache>>>> = Lazy::new(RwLock::default);
 
 tokio::task_local! {
     static CURRENT: Arc<Scope>;
@@ -80,7 +81,8 @@ pub fn install(cache: Cache) -> Result<(), Error> {
     let mut named = NAMED.write().unwrap_or_else(PoisonError::into_inner);
     match named.entry(name) {
         Slot::Vacant(slot) => {
-            slot.insert(Some(cache));
+            // It stays for ever, as a static does, so that nobody who uses it has to count himself.
+            slot.insert(Some(Box::leak(Box::new(cache))));
             Ok(())
         }
         Slot::Occupied(taken) => Err(installed(match taken.get() {
@@ -102,7 +104,8 @@ pub fn install(cache: Cache) -> Result<(), Error> {
 /// A malformed environment is logged at ERROR, and the cache then runs in process.
 #[must_use]
 pub fn cache() -> Cache {
-    current(None).0.unwrap_or_else(default)
+    let (cache, _) = current(None);
+    cache.map_or_else(|| default().clone(), |cache| Cache::clone(&cache))
 }
 
 impl Cache {
@@ -111,37 +114,42 @@ impl Cache {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let overriding = CURRENT.try_with(|scope| scope.cache_of(Some(name)));
-        overriding.ok().flatten().or_else(|| known(name).flatten())
+        let installed = || known(name).flatten().cloned();
+        overriding.ok().flatten().or_else(installed)
     }
 }
 
 /// The cache of a function that names it, or uses the default one, and whether calls are to touch none. `None`: there is none
 /// of that name, and there will be none.
-pub(crate) fn current(name: Option<&str>) -> (Option<Cache>, bool) {
+pub(crate) fn current(name: Option<&str>) -> (Option<Held<Cache>>, bool) {
     let found = CURRENT.try_with(|scope| (scope.cache_of(name), scope.bypass));
     let (overriding, bypass) = found.unwrap_or_default();
-    let cache = overriding.or_else(|| match name {
+    let installed = || match name {
         None => Some(default()),
         Some(name) => known(name).unwrap_or_else(|| decide(name)),
-    });
+    };
+    let cache = match overriding {
+        Some(cache) => Some(Held::Own(cache)),
+        None => installed().map(Held::Forever),
+    };
     (cache, bypass)
 }
 
-fn default() -> Cache {
-    DEFAULT.get_or_init(from_environment).clone()
+fn default() -> &'static Cache {
+    DEFAULT.get_or_init(from_environment)
 }
 
 /// What is settled about a name.
-fn known(name: &str) -> Option<Option<Cache>> {
+fn known(name: &str) -> Option<Option<&'static Cache>> {
     let named = NAMED.read().unwrap_or_else(PoisonError::into_inner);
-    named.get(name).cloned()
+    named.get(name).copied()
 }
 
 /// Settles that there is no cache of that name, unless one was installed meanwhile.
-fn decide(name: &str) -> Option<Cache> {
+fn decide(name: &str) -> Option<&'static Cache> {
     let mut named = NAMED.write().unwrap_or_else(PoisonError::into_inner);
     let slot = match named.entry(name.into()) {
-        Slot::Occupied(settled) => return settled.get().clone(),
+        Slot::Occupied(settled) => return *settled.get(),
         Slot::Vacant(slot) => slot,
     };
     slot.insert(None);

@@ -11,6 +11,7 @@ use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::flight::Flights;
+use crate::held::Held;
 use crate::key::pattern::Pattern;
 use crate::key::{Key, Unwritable};
 use crate::limit::Limit;
@@ -18,7 +19,6 @@ use crate::log;
 use crate::mode::Mode;
 use crate::near::Near;
 use crate::policy::{NearTerms, Policy, Terms};
-use crate::random;
 use crate::remote::Remote;
 use crate::secret::HashKey;
 use crate::site::{Bound, CallSite};
@@ -104,7 +104,7 @@ impl Inner {
     }
 
     /// What an annotated function means in this cache.
-    pub(crate) fn bound(&self, site: &'static CallSite) -> Arc<Bound> {
+    pub(crate) fn bound(&self, site: &'static CallSite) -> Held<Arc<Bound>> {
         site.bound(self.number, |site| {
             let address = std::ptr::from_ref(site).addr();
             let known = self.bounds.read().unwrap_or_else(PoisonError::into_inner);
@@ -136,23 +136,27 @@ impl Inner {
         asked.unwrap_or(self.config.default_ttl).min(clock::FAR)
     }
 
-    /// The terms of a function in this cache.
-    pub(crate) fn terms(&self, policy: &Policy) -> Terms {
-        let mut terms = policy.terms;
-        terms.near = match (terms.near, self.config.near, self.config.near_ttl) {
+    /// The terms of a function in this cache, for a call that drew this number for [`Terms::early`].
+    pub(crate) fn terms(&self, policy: &Policy, early: f64) -> Terms {
+        Terms {
+            near: self.near_terms(policy),
+            early,
+            ..policy.terms
+        }
+    }
+
+    /// Whether, and for how long, the values of a function are kept in process.
+    pub(crate) fn near_terms(&self, policy: &Policy) -> NearTerms {
+        match (policy.terms.near, self.config.near, self.config.near_ttl) {
             (NearTerms::Off, ..) | (_, false, _) => NearTerms::Off,
             (NearTerms::On, true, Some(bound)) => NearTerms::AtMost(bound),
             (own, true, _) => own,
-        };
-        if policy.early {
-            terms.early = random::exponential();
         }
-        terms
     }
 
     /// The terms of what is read and stored by hand.
     pub(crate) fn terms_by_hand(&self) -> Terms {
-        self.terms(&Policy::DEFAULT)
+        self.terms(&Policy::DEFAULT, 0.0)
     }
 
     /// How long a value that was not stored in Redis may live in process. `None`: it is not kept there.

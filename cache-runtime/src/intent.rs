@@ -66,53 +66,30 @@ pub(crate) struct Unnamed {
     pub(crate) prefix: String,
 }
 
-/// What a call finds on its thread.
-#[derive(Default)]
-pub(crate) struct Here {
-    /// Where keys are written, so that a hit allocates none.
-    pub(crate) text: String,
-    /// In force while its owner polls a call.
-    pub(crate) intent: Option<Arc<Intent>>,
-}
-
 thread_local! {
-    static HERE: RefCell<Here> = const {
-        RefCell::new(Here {
-            text: String::new(),
-            intent: None,
-        })
-    };
+    /// In force while its owner polls a call.
+    static HERE: RefCell<Option<Arc<Intent>>> = const { RefCell::new(None) };
 }
 
-impl Here {
-    /// Takes what is on this thread; the intent only for a function that can `obey` it: one that is not async can neither
-    /// wait, nor return anything without its body.
-    pub(crate) fn take(obey: bool) -> Self {
-        HERE.with_borrow_mut(|here| Self {
-            text: std::mem::take(&mut here.text),
-            intent: here.intent.take_if(|_| obey),
-        })
-    }
+/// Takes the intent from this thread, for a function that can `obey` it: one that is not async can neither wait, nor return
+/// anything without its body.
+pub(crate) fn take(obey: bool) -> Option<Arc<Intent>> {
+    HERE.with_borrow_mut(|here| here.take_if(|_| obey))
+}
 
-    /// Gives it back.
-    pub(crate) fn put(self) {
-        HERE.with_borrow_mut(|here| {
-            here.text = self.text;
-            if self.intent.is_some() {
-                here.intent = self.intent;
-            }
-        });
-    }
+/// Gives it back.
+pub(crate) fn put(intent: Arc<Intent>) {
+    HERE.set(Some(intent));
 }
 
 /// Whether no body may run on behalf of what is polled on this thread.
 pub(crate) fn holds() -> bool {
-    HERE.with_borrow(|here| here.intent.is_some())
+    HERE.with_borrow(Option::is_some)
 }
 
 /// Runs a body of which no intent is meant.
 pub(crate) fn aside<R>(body: impl FnOnce() -> R) -> R {
-    let _before = Before(HERE.with_borrow_mut(|here| here.intent.take()));
+    let _before = Before(HERE.take());
     body()
 }
 
@@ -196,7 +173,7 @@ impl Intent {
         context: &mut Context<'_>,
     ) -> Poll<F::Output> {
         let own = Some(Arc::clone(self));
-        let _before = Before(HERE.with_borrow_mut(|here| std::mem::replace(&mut here.intent, own)));
+        let _before = Before(HERE.replace(own));
         call.poll(context)
     }
 }
@@ -206,7 +183,7 @@ struct Before(Option<Arc<Intent>>);
 
 impl Drop for Before {
     fn drop(&mut self) {
-        HERE.with_borrow_mut(|here| here.intent = self.0.take());
+        HERE.set(self.0.take());
     }
 }
 

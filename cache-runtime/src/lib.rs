@@ -26,6 +26,7 @@ mod error;
 mod flight;
 mod global;
 mod health;
+mod held;
 mod inner;
 mod intent;
 mod invalidate;

@@ -208,7 +208,7 @@ pub(crate) async fn put_on_terms(
             }
         }
     }
-    let counters = Counters::default();
+    let counters = Arc::new(Counters::default());
     for ((key, value), view) in values.iter().zip(views) {
         let Some(life) = cache.local_ttl(key, ttl, terms) else {
             continue;
@@ -224,7 +224,7 @@ pub(crate) async fn put_on_terms(
         };
         let times = Times::of_a_new_value(life, Duration::ZERO);
         let entry = query.near_entry(value, key.origin(), view, times);
-        cache.near.insert(key.shared(), entry);
+        cache.near.insert(&key.shared(), entry);
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::random;
+
 /// The longest life of a value in front of a Redis that does not tell of changes, where nothing else is said.
 pub(crate) const UNTOLD_TTL: Duration = Duration::from_secs(1);
 
@@ -173,6 +175,15 @@ impl Policy {
             plain: false,
         },
     };
+
+    /// The number of one call, see [`Terms::early`].
+    pub(crate) fn draw(&self) -> f64 {
+        if self.early {
+            random::exponential()
+        } else {
+            0.0
+        }
+    }
 
     /// Names the cache.
     #[must_use]

@@ -1,23 +1,25 @@
 //! The only names an expansion may use. Not part of the public surface.
 
+#[path = "private/begin.rs"]
+mod begin;
+
+use std::any::{TypeId, type_name};
 use std::future::{Future, pending};
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cache::Cache;
 use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
-use crate::entry as entries;
 use crate::global;
 use crate::inner::Inner;
-use crate::intent::{self, Here, Intent, Purpose, Reached, Unnamed};
-use crate::key::{self, Key, Unwritable};
-use crate::log;
-use crate::near::Asker;
+use crate::intent::{self, Reached};
+use crate::key::{self, Unwritable};
 use crate::value::{self, Hands, Kind, Value};
-use crate::variable;
+
+use begin::{Beginning, begin_any};
+pub(crate) use begin::{asks_near, proceed};
 
 pub use crate::batch::{Batch, Sort, Spare, ViaClone, ViaMove, batch};
 pub use crate::call::{Negative, Rules};
@@ -117,71 +119,30 @@ where
     O::Value: Value,
     K: FnOnce(&mut KeyWriter<'_>),
 {
-    let Here { mut text, intent } = Here::take(!site.policy().terms.plain);
-    let (cache, bypasses_all) = global::current(site.policy().cache);
-    let bypass = bypass || bypasses_all;
-    let Some(cache) = cache else {
-        let none = site.policy().cache.unwrap_or_default();
-        return uncached(text, intent.as_ref(), Reached::NoCache(none));
-    };
-    let cache = cache.inner();
-    // An entry has a name also where it is not used.
-    let purpose = intent.as_deref().map(|intent| intent.purpose);
-    if (bypass || !cache.is_enabled()) && purpose != Some(Purpose::Name) {
-        return uncached(text, intent.as_ref(), Reached::Nothing);
+    let mut arguments = Some(arguments);
+    let mut found = None;
+    let begun = begin_any(&mut Beginning {
+        bypass,
+        site,
+        instance: type_name::<K>(),
+        kind: const { &Kind::of::<O::Value>() },
+        type_id: TypeId::of::<O::Value>(),
+        write: &mut |writer| {
+            if let Some(arguments) = arguments.take() {
+                arguments(writer);
+            }
+        },
+        take: &mut |value| {
+            found = value::take::<O::Value>(value);
+            found.is_some()
+        },
+    });
+    match found {
+        Some(value) => ControlFlow::Break(O::join(value)),
+        None => ControlFlow::Continue(Call {
+            call: begun.map(|call| (call, Hands::new())),
+        }),
     }
-    let bound = cache.bound(site);
-    let kind = Kind::of::<O::Value>().in_version(site.policy().version);
-    let mut terms = cache.terms(site.policy());
-    if purpose == Some(Purpose::Refresh) {
-        terms.early = f64::INFINITY;
-    }
-    text.clear();
-    let written = bound.write(&mut text, cache.hash_key(), arguments);
-    let found = match &written {
-        // While Redis is away a call goes on, because one of them has to find it again.
-        Ok((_, origin)) if asks_near(purpose) && terms.near.allow() && cache.is_settled() => {
-            entries::near(cache, &text, Asker::new(*origin, &terms), kind)
-        }
-        Ok(_) | Err(_) => None,
-    };
-    if let Some(value) = found
-        .as_ref()
-        .and_then(|entry| value::take::<O::Value>(&entry.value))
-    {
-        proceed(text, intent.as_ref());
-        bound.counters.near_hits.one();
-        return ControlFlow::Break(O::join(value));
-    }
-    let key = match written {
-        Ok((levels, origin)) => Key::new(&text, levels, origin),
-        Err(problem) => {
-            bound.counters.errors.one();
-            cache.unwritable(&problem, || log::no_key(site.function(), &problem));
-            let unnamed = Unnamed {
-                problem: problem.to_string(),
-                cache: Arc::clone(cache),
-                prefix: site.prefix(),
-            };
-            return uncached(text, intent.as_ref(), Reached::Unnamed(unnamed));
-        }
-    };
-    proceed(text, intent.as_ref());
-    let call = CachedCall {
-        site: Some(site),
-        key,
-        kind,
-        ttl: Ttl::Fixed(cache.ttl(site.ttl(variable::ttl))),
-        ruling: None,
-        terms,
-        counters: Arc::clone(&bound.counters),
-        limit: bound.limit.clone(),
-        cache: Arc::clone(cache),
-        intent,
-    };
-    ControlFlow::Continue(Call {
-        call: Some((Box::new(call), Hands::new())),
-    })
 }
 
 /// Begins a call of a mutating function: decides what it invalidates.
@@ -190,35 +151,7 @@ where
     T: FnOnce(&mut Targets<'_>),
 {
     let (cache, _) = global::current(site.cache_name());
-    Invalidation::of(cache.as_ref().map(Cache::inner), site, name)
-}
-
-/// Whether what the process has is an answer.
-pub(crate) fn asks_near(purpose: Option<Purpose>) -> bool {
-    matches!(purpose, None | Some(Purpose::Peek))
-}
-
-/// Gives back what was taken from the thread; the intent only where the calls after this one are to find it as well.
-pub(crate) fn proceed(text: String, intent: Option<&Arc<Intent>>) {
-    let intent = intent.map(|intent| {
-        intent.reach(Reached::Function);
-        Arc::clone(intent)
-    });
-    let intent = intent.filter(|intent| intent.stays());
-    Here { text, intent }.put();
-}
-
-/// Goes on without a cache, as far as a call is to go on.
-fn uncached<O: Outcome>(
-    text: String,
-    intent: Option<&Arc<Intent>>,
-    reached: Reached,
-) -> ControlFlow<O::Returned, Call<O>> {
-    if let Some(intent) = intent {
-        intent.reach(reached);
-    }
-    proceed(text, intent);
-    ControlFlow::Continue(Call { call: None })
+    Invalidation::of(cache.as_ref().map(|cache| cache.inner()), site, name)
 }
 
 /// Runs a body for which nothing is cached, unless none may run.

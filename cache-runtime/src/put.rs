@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::call::Call;
@@ -164,7 +165,7 @@ async fn store(entry: Box<Call>, value: Shared, ttl: Option<Duration>) -> bool {
     if cache.remote.is_some() && terms.near.allow() {
         // In front of Redis stands what was read there, so that it tells of changes. This is nobody's hit.
         let mut query = entry.query();
-        let counters = Counters::default();
+        let counters = Arc::new(Counters::default());
         query.counters = &counters;
         let _ = query.fetch().await;
     }

@@ -1,6 +1,5 @@
 //! The static facts of one annotated function, and what they mean in one cache.
 
-use std::any::type_name;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::held::Held;
 use crate::key::{self, KeyWriter, Levels, Unwritable};
 use crate::limit::Limit;
 use crate::policy::Policy;
@@ -128,12 +128,12 @@ impl CallSite {
         &'static self,
         cache: u64,
         bind: impl Fn(&Self) -> Arc<Bound>,
-    ) -> Arc<Bound> {
+    ) -> Held<Arc<Bound>> {
         let (first, bound) = self.first.get_or_init(|| (cache, bind(self)));
         if *first == cache {
-            Arc::clone(bound)
+            Held::Forever(bound)
         } else {
-            bind(self)
+            Held::Own(bind(self))
         }
     }
 
@@ -170,6 +170,7 @@ impl CallSite {
             depth,
             origin,
             style: self.style,
+            first: OnceLock::new(),
             counters,
             limit: self
                 .policy
@@ -189,63 +190,87 @@ pub(crate) struct Bound {
     depth: usize,
     origin: u64,
     style: KeyStyle,
+    /// The first instantiation that was called, which is nearly always the only one.
+    first: OnceLock<Instance>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) limit: Option<Arc<Limit>>,
 }
 
-impl Bound {
-    /// Writes the key of one call; answers its levels and its origin.
-    /// `K`, the closure that names the arguments, also names the instantiation.
-    pub(crate) fn write<K>(
-        &self,
-        text: &mut String,
-        hash_key: Option<&HashKey>,
-        arguments: K,
-    ) -> Result<(Levels, u64), Unwritable>
-    where
-        K: FnOnce(&mut KeyWriter<'_>),
-    {
-        self.write_of::<K>(text, hash_key, arguments)
-    }
+/// One instantiation of a function, as its keys show it.
+#[derive(Debug)]
+struct Instance {
+    /// What the compiler calls the closure that names its arguments.
+    name: &'static str,
+    /// How its keys begin.
+    head: Box<str>,
+    origin: u64,
+}
 
-    /// The same where another closure of the function's, `K`, names the instantiation.
-    pub(crate) fn write_of<K>(
+impl Bound {
+    /// Writes the key of one call; answers its origin.
+    /// The name of the closure that names the arguments also names the instantiation.
+    pub(crate) fn write(
         &self,
         text: &mut String,
         hash_key: Option<&HashKey>,
-        arguments: impl FnOnce(&mut KeyWriter<'_>),
-    ) -> Result<(Levels, u64), Unwritable> {
-        text.push_str(&self.head);
-        if let (KeyStyle::Arguments, Some(hash)) = (self.style, owner::<K>(&self.path)) {
-            // A segment of its own, so that the function stays a level above all of that name.
-            let _ = write!(text, ":@{hash:016x}");
-        }
+        name: &'static str,
+        arguments: &mut dyn FnMut(&mut KeyWriter<'_>),
+    ) -> Result<u64, Unwritable> {
+        let first = self.first.get_or_init(|| self.instance(name));
+        // One text at two places would be no error: what is said of it would be found out again.
+        let origin = if std::ptr::eq(first.name, name) {
+            text.push_str(&first.head);
+            first.origin
+        } else {
+            let another = self.instance(name);
+            text.push_str(&another.head);
+            another.origin
+        };
         let mut writer = KeyWriter::new(text, hash_key);
         arguments(&mut writer);
         writer.finish()?;
-        Ok(match self.style {
-            KeyStyle::Arguments => (Levels::new(self.root, self.depth), self.origin),
+        Ok(origin)
+    }
+
+    /// The levels of a key that was written.
+    pub(crate) fn levels(&self, text: &str) -> Levels {
+        match self.style {
+            KeyStyle::Arguments => Levels::new(self.root, self.depth),
+            KeyStyle::Template => Levels::all(self.root, text),
+        }
+    }
+
+    fn instance(&self, name: &'static str) -> Instance {
+        let mut head = String::from(&*self.head);
+        let origin = match self.style {
+            KeyStyle::Arguments => {
+                if let Some(hash) = owner(name, &self.path) {
+                    // A segment of its own, so that the function stays a level above all of that name.
+                    let _ = write!(head, ":@{hash:016x}");
+                }
+                self.origin
+            }
             // The text of a template is the user's choice, so the instantiation cannot stand in it.
-            KeyStyle::Template => (
-                Levels::all(self.root, text),
-                instantiation::<K>().unwrap_or_default(),
-            ),
-        })
+            KeyStyle::Template => instantiation(name).unwrap_or_default(),
+        };
+        Instance {
+            name,
+            head: head.into(),
+            origin,
+        }
     }
 }
 
 /// Two instantiations of a generic function, two impls of one trait, and methods of one name must not share an entry.
 /// The compiler spells them in the name of a closure inside: `app::rows<app::A>::{{closure}}`, `app::Repo::rows::{{closure}}`.
 /// Only a free function is named by its path alone.
-fn owner<K>(path: &str) -> Option<u64> {
-    let name = type_name::<K>();
+fn owner(name: &str, path: &str) -> Option<u64> {
     let inside = name.strip_prefix(path);
     let free = inside.is_some_and(|inside| inside.starts_with("::{{closure}}"));
     (!free).then(|| xxh3_64(name.as_bytes()))
 }
 
 /// Of a template the user says who shares it, but generics cannot stand in it; only they bring a `<` into the name.
-fn instantiation<K>() -> Option<u64> {
-    let name = type_name::<K>();
+fn instantiation(name: &str) -> Option<u64> {
     name.contains('<').then(|| xxh3_64(name.as_bytes()))
 }

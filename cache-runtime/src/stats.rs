@@ -1,10 +1,14 @@
 //! What the cache counts, and the plain data in which it tells.
 
+mod tally;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::Serialize;
+
+use tally::Tallied;
 
 /// Prefixes counted one by one; further ones share [`OTHERS`], so that keys set by hand cannot grow the book without limit.
 const MAX_PREFIXES: usize = 1_000;
@@ -79,6 +83,10 @@ impl Counter {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
     fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
@@ -87,7 +95,7 @@ impl Counter {
 /// The counters of one prefix.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) near_hits: Counter,
+    near_hits: Tallied,
     pub(crate) store_hits: Counter,
     pub(crate) misses: Counter,
     pub(crate) loads: Counter,
@@ -99,6 +107,13 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    /// Counts a hit in process.
+    pub(crate) fn near_hit(self: &Arc<Self>) {
+        if !tally::one(self) {
+            self.near_hits.rest.one();
+        }
+    }
+
     fn read(&self) -> Stats {
         let near_hits = self.near_hits.read();
         Stats {

@@ -1,5 +1,6 @@
 //! What is known of the ids of one call, and what is asked for.
 
+use std::any::type_name;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use crate::entry;
 use crate::inner::Inner;
 use crate::intent::{Intent, Purpose};
 use crate::key::{Key, KeyWriter, Unwritable};
-use crate::near::Asker;
+use crate::near::{Asker, Entry};
 use crate::site::{Bound, CallSite};
 use crate::traced::{Source, Trace};
-use crate::value::Kind;
+use crate::value::{Kind, Shared};
 use crate::variable;
 
 /// What is asked for: each key once, however often its id was given.
@@ -40,6 +41,21 @@ pub(super) struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// What the process has under a key.
+    fn kept<T>(&self, key: &str, asker: Asker, taken: fn(&Shared) -> Option<T>) -> Option<T> {
+        let traced = self.intent.filter(|intent| intent.traces());
+        let mut found = None;
+        let take = |entry: &Entry| {
+            found = taken(&entry.value);
+            if let (Some(intent), Some(_)) = (traced, &found) {
+                intent.note(Trace::found(Source::Near, entry.age()));
+            }
+            found.is_some()
+        };
+        entry::near(self.cache, key, (asker, self.kind.identity()), take);
+        found
+    }
+
     /// What the process has of these ids, and the calls of those that it does not have.
     pub(super) fn ask<Id, C, H, K>(
         &self,
@@ -53,14 +69,15 @@ impl Site<'_> {
         K: Fn(&mut KeyWriter<'_>, &Id),
     {
         let cache = self.cache;
-        let mut terms = cache.terms(self.site.policy());
+        let policy = self.site.policy();
+        let mut terms = cache.terms(policy, policy.draw());
         let purpose = self.intent.map(|intent| intent.purpose);
         if purpose == Some(Purpose::Refresh) {
             terms.early = f64::INFINITY;
         }
         // While Redis is away a call goes on, because one of them has to find it again.
-        let traced = self.intent.filter(|intent| intent.traces());
-        let near = asks_near(purpose) || traced.is_some();
+        let traced = self.intent.is_some_and(|intent| intent.traces());
+        let near = asks_near(purpose) || traced;
         let near = near && terms.near.allow() && cache.is_settled();
         let ttl = Ttl::Fixed(cache.ttl(self.site.ttl(variable::ttl)));
         let mut named: HashMap<Box<str>, usize> = HashMap::with_capacity(ids.len());
@@ -74,8 +91,9 @@ impl Site<'_> {
         };
         for (place, id) in ids.iter().enumerate() {
             text.clear();
-            let written = |writer: &mut KeyWriter<'_>| key(writer, id);
-            let (levels, origin) = (self.bound).write_of::<K>(text, cache.hash_key(), written)?;
+            let instance = type_name::<K>();
+            let mut write = |writer: &mut KeyWriter<'_>| key(writer, id);
+            let origin = (self.bound).write(text, cache.hash_key(), instance, &mut write)?;
             let number = asked.known.len();
             match named.entry(text.as_str().into()) {
                 Slot::Occupied(same) => {
@@ -86,22 +104,16 @@ impl Site<'_> {
             };
             asked.keys.push(number);
             let asker = Asker::new(origin, &terms);
-            let found = near.then(|| entry::near(cache, text, asker, self.kind));
-            let found = found.flatten().and_then(|entry| {
-                let value = (asked.grip.take)(&entry.value)?;
-                if let Some(intent) = traced {
-                    intent.note(Trace::found(Source::Near, entry.age()));
-                }
-                Some(value)
-            });
+            let found = near.then(|| self.kept(text, asker, asked.grip.take));
+            let found = found.flatten();
             match &found {
-                Some(_) => self.bound.counters.near_hits.one(),
+                Some(_) => self.bound.counters.near_hit(),
                 None => asked.calls.push((
                     place,
                     number,
                     Call {
                         site: Some(self.site),
-                        key: Key::new(text, levels, origin),
+                        key: Key::new(text, self.bound.levels(text), origin),
                         kind: self.kind,
                         ttl,
                         ruling: None,

@@ -159,8 +159,8 @@ fn reads_as_another_value(word: &str) -> bool {
     }
 }
 
-fn is_safe(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_.@/+!".contains(&byte)
+const fn is_safe(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'@' | b'/' | b'+' | b'!')
 }
 
 fn stands_as_it_is(character: char) -> bool {

@@ -16,7 +16,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::clock::{self, Instant};
 
 /// How long a connection is believed after it was last heard from: the longest that a value in front of Redis can lag behind.
-pub(crate) const MAX_LAG: Duration = Duration::from_secs(1);
+pub(crate) const MAX_LAG: Duration = Duration::from_nanos(MAX_LAG_NANOS);
+const MAX_LAG_NANOS: u64 = 1_000_000_000;
 
 /// Stripes of marks, and of those who sleep.
 const STRIPES: usize = 8_192;
@@ -25,9 +26,8 @@ const WAKES: usize = 256;
 /// One connection that tells of changes, as the values read over it know it.
 #[derive(Debug)]
 pub(crate) struct Teller {
-    born: Instant,
-    /// When the last request was sent that has been answered, in nanoseconds after `born`: whatever was told before
-    /// that answer has been heard.
+    /// When the last request was sent that has been answered, as [`clock::nanos`] counts, or else when this was made:
+    /// whatever was told before that answer has been heard.
     proven: AtomicU64,
     ended: AtomicBool,
     /// Whether values were asked for since the last look.
@@ -40,8 +40,7 @@ impl Teller {
     /// A connection of which nothing is proven yet.
     pub(crate) fn new() -> Self {
         Self {
-            born: clock::now(),
-            proven: AtomicU64::new(0),
+            proven: AtomicU64::new(clock::nanos(clock::now())),
             ended: AtomicBool::new(false),
             wanted: AtomicBool::new(false),
             stirred: Notify::new(),
@@ -50,7 +49,7 @@ impl Teller {
 
     /// A request sent at that moment has been answered.
     pub(crate) fn prove(&self, sent: Instant) {
-        let sent = nanos(sent.saturating_duration_since(self.born));
+        let sent = clock::nanos(sent);
         // Release, with the Acquire of `vouches`: who sees the proof sees what was told before it.
         self.proven.fetch_max(sent, Ordering::Release);
     }
@@ -65,16 +64,15 @@ impl Teller {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Whether a value read over this connection may answer now.
-    pub(crate) fn vouches(&self, now: Instant) -> bool {
+    /// Whether a value read over this connection may answer at that moment, as [`clock::nanos`] counts.
+    pub(crate) fn vouches(&self, now: u64) -> bool {
         // Relaxed: it only decides whether the proof is renewed. Read first, so that hits share the line.
         if !self.wanted.load(Ordering::Relaxed) {
             self.wanted.store(true, Ordering::Relaxed);
             self.stirred.notify_one();
         }
-        let since = nanos(now.saturating_duration_since(self.born));
-        let lag = since.saturating_sub(self.proven.load(Ordering::Acquire));
-        lag < nanos(MAX_LAG) && !self.has_ended()
+        let lag = now.saturating_sub(self.proven.load(Ordering::Acquire));
+        lag < MAX_LAG_NANOS && !self.has_ended()
     }
 
     /// Whether values were asked for since this was last called.
@@ -86,10 +84,6 @@ impl Teller {
     pub(crate) async fn stirred(&self) {
         self.stirred.notified().await;
     }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The moment before a read, with regard to one entry: a value is only kept if nothing was heard of its entry since.
@@ -134,6 +128,12 @@ impl Marks {
         if stripe.as_deref().is_none_or(|heard| *heard == since.0) {
             insert();
         }
+    }
+
+    /// Does something with an entry while nobody else does.
+    pub(crate) fn alone<T>(&self, entry: &str, act: impl FnOnce() -> T) -> T {
+        let _stripe = self.stripe(entry).map(lock);
+        act()
     }
 
     fn stripe(&self, entry: &str) -> Option<&Mutex<u64>> {

@@ -59,6 +59,8 @@ pub(crate) struct Epochs {
     slots: Box<[Slot]>,
     /// Part of every sum.
     all: Slot,
+    /// Moved after any of them, so that whoever has compared a sum need not do so again until something has ended.
+    moves: AtomicU64,
 }
 
 impl Epochs {
@@ -66,7 +68,18 @@ impl Epochs {
         Self {
             slots: (0..SLOTS).map(|_| Slot::default()).collect(),
             all: Slot::default(),
+            moves: AtomicU64::new(0),
         }
+    }
+
+    /// How often anything ended. To be read before the sums that are to be compared.
+    pub(crate) fn moves(&self) -> u64 {
+        // Acquire, with the Release of `moved`: who sees the new number sees the counter that was moved before it.
+        self.moves.load(Ordering::Acquire)
+    }
+
+    fn moved(&self) {
+        self.moves.fetch_add(1, Ordering::Release);
     }
 
     /// The epoch of a key with these groups. To be read before the load whose value will carry it.
@@ -125,23 +138,27 @@ impl Epochs {
     /// This process ends the epoch of a group: everything in it is dead, and so is every load that began before.
     pub(crate) fn end(&self, group: &str) {
         self.slot(place(group)).here.fetch_add(1, Ordering::Release);
+        self.moved();
     }
 
     /// The server has told that the generation of a group changed: whatever was read under it is dead.
     /// Loads in flight are not: what they saw of Redis is compared with what others see of it.
     pub(crate) fn end_told(&self, group: &str) {
         self.slot(place(group)).told.fetch_add(1, Ordering::Release);
+        self.moved();
     }
 
     /// Ends all epochs.
     pub(crate) fn end_all(&self) {
         self.all.here.fetch_add(1, Ordering::Release);
+        self.moved();
     }
 
     /// The server has told that everything changed.
     #[cfg(any(test, feature = "redis"))]
     pub(crate) fn end_all_told(&self) {
         self.all.told.fetch_add(1, Ordering::Release);
+        self.moved();
     }
 
     fn slot(&self, place: u16) -> &Slot {

@@ -11,6 +11,8 @@
 pub(crate) mod coherence;
 pub(crate) mod epoch;
 #[cfg(feature = "fallback")]
+mod hot;
+#[cfg(feature = "fallback")]
 mod tier;
 #[cfg(not(feature = "fallback"))]
 #[path = "none.rs"]
@@ -18,6 +20,7 @@ mod tier;
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -30,8 +33,9 @@ use coherence::{Mark, Marks, Teller, Wakes};
 pub(crate) use epoch::{Epoch, Epochs, Places};
 use tier::Tier;
 
-/// One value in the tier.
+/// One value that is kept. In this order, so that what a hit looks at lies together.
 #[derive(Debug, Clone)]
+#[repr(C)]
 pub(crate) struct Entry {
     pub(crate) value: Shared,
     pub(crate) identity: Identity,
@@ -39,26 +43,35 @@ pub(crate) struct Entry {
     pub(crate) origin: u64,
     /// See `Terms::tagging`.
     pub(crate) tagging: u64,
+    pub(crate) source: Source,
+    /// How long its load took.
+    pub(crate) took: Duration,
     pub(crate) epoch: Epoch,
     /// Where the counters are that the epoch sums up: those of the entry's own groups, whoever asks for it.
     pub(crate) places: Places,
-    pub(crate) source: Source,
     pub(crate) expires: Instant,
     /// When the value was stored, be it in Redis.
     pub(crate) filled: Instant,
-    /// How long its load took.
-    pub(crate) took: Duration,
     /// As long as it is of any use: until it expires, and for the window in which expired values are.
     pub(crate) kept_until: Instant,
     /// Estimated bytes of the value.
     pub(crate) bytes: usize,
 }
 
-impl Entry {
-    /// How long ago the value was stored.
-    pub(crate) fn age(&self) -> Duration {
-        clock::now().saturating_duration_since(self.filled)
-    }
+/// An entry where it is kept. In this order, as well.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Kept {
+    /// When it expires, as [`clock::nanos`] counts.
+    deadline: u64,
+    /// [`Epochs::moves`] when its epoch was last found to be the current one.
+    checked: AtomicU64,
+    /// [`Tier::inserted`] when moka last heard that it is asked for.
+    heard: AtomicU64,
+    pub(crate) entry: Entry,
+    key: Arc<str>,
+    /// Whether moka has let go of it.
+    gone: AtomicBool,
 }
 
 /// Who asks for a value.
@@ -128,16 +141,49 @@ impl Near {
         }
     }
 
+    /// Shows the entry under a key, unless it has expired, is to be loaded early, was invalidated, is not vouched for, or is
+    /// another function's; answers what `take` does.
+    pub(crate) fn hit(
+        &self,
+        key: &str,
+        asker: Asker,
+        mut take: impl FnMut(&Entry) -> bool,
+    ) -> bool {
+        let answers = |kept: &Kept| self.answers(kept, asker, clock::latest());
+        let hot = self
+            .tier
+            .hot(key, |kept| answers(kept) && take(&kept.entry));
+        hot || self.get(key, asker).is_some_and(|kept| take(&kept.entry))
+    }
+
+    /// Whether an entry may answer for certain, by a clock that may be ahead; and without moka, which has heard of it.
+    fn answers(&self, kept: &Kept, asker: Asker, latest: u64) -> bool {
+        latest < kept.deadline
+            // Relaxed: it orders nothing.
+            && self.tier.is_heard(kept.heard.load(Ordering::Relaxed))
+            && kept.entry.is_for(asker)
+            && self.stands(kept, latest)
+            && (asker.early <= 0.0 || {
+                let left = Duration::from_nanos(kept.deadline - latest);
+                !is_early(kept.entry.took, left, asker.early)
+            })
+    }
+
     /// The entry under a key, unless it has expired, is to be loaded early, was invalidated, is not vouched for, or is another
     /// function's.
-    pub(crate) fn get(&self, key: &str, asker: Asker) -> Option<Entry> {
+    pub(crate) fn get(&self, key: &str, asker: Asker) -> Option<Arc<Kept>> {
         let now = clock::now();
-        let entry = self.standing(key, asker, now)?;
-        let left = entry.expires.saturating_duration_since(now);
-        if is_early(entry.took, left, asker.early) {
+        let kept = self.standing(key, asker, now)?;
+        let left = kept.entry.expires.saturating_duration_since(now);
+        if left.is_zero() || is_early(kept.entry.took, left, asker.early) {
             return None;
         }
-        (!left.is_zero()).then_some(entry)
+        kept.heard.store(self.tier.inserted(), Ordering::Relaxed);
+        if !self.tier.is_hot(&kept) {
+            // Whoever removes the entry or puts another in its place waits, so that this one does not come after that.
+            self.marks.alone(key, || self.tier.heat(&kept));
+        }
+        Some(kept)
     }
 
     /// The same for one that has come of age, where values are kept for a `window` after they have expired: with how long ago
@@ -147,25 +193,45 @@ impl Near {
         key: &str,
         asker: Asker,
         window: Duration,
-    ) -> Option<(Entry, Duration)> {
+    ) -> Option<(Arc<Kept>, Duration)> {
         let now = clock::now();
-        let entry = self.standing(key, asker, now)?;
-        let left = entry.kept_until.checked_duration_since(now)?;
-        (!left.is_zero()).then(|| (entry, window.saturating_sub(left)))
+        let kept = self.standing(key, asker, now)?;
+        let left = kept.entry.kept_until.checked_duration_since(now)?;
+        (!left.is_zero()).then(|| (kept, window.saturating_sub(left)))
     }
 
-    fn standing(&self, key: &str, asker: Asker, now: Instant) -> Option<Entry> {
-        let entry = self.tier.get(key)?;
-        let epoch = self.epochs.at(&entry.places);
-        let stands = match &entry.source {
-            Source::Process => entry.epoch.is_same_here(epoch),
-            Source::Told(teller) => entry.epoch == epoch && teller.vouches(now),
-            Source::Untold => entry.epoch == epoch,
-            Source::Plain => asker.plain && entry.epoch == epoch,
+    fn standing(&self, key: &str, asker: Asker, now: Instant) -> Option<Arc<Kept>> {
+        let kept = self.tier.get(key)?;
+        let stands = kept.entry.is_for(asker) && self.stands(&kept, clock::nanos(now));
+        stands.then_some(kept)
+    }
+
+    /// Whether nothing has ended what an entry belongs to, and its connection would have told.
+    fn stands(&self, kept: &Kept, now: u64) -> bool {
+        let vouched = match &kept.entry.source {
+            Source::Told(teller) => teller.vouches(now),
+            Source::Process | Source::Untold | Source::Plain => true,
         };
-        // Without the tags of the asker, whoever invalidates by one of them would not reach it.
-        let reached = asker.tagging == 0 || asker.tagging == entry.tagging;
-        (stands && reached && same_origin(entry.origin, asker.origin)).then_some(entry)
+        vouched && self.is_current(kept)
+    }
+
+    fn is_current(&self, kept: &Kept) -> bool {
+        // Before the sums: what ends from here on moves it again.
+        let moves = self.epochs.moves();
+        // Relaxed: whoever knows of an end reads another number of moves than any that was noted before it.
+        if kept.checked.load(Ordering::Relaxed) == moves {
+            return true;
+        }
+        let entry = &kept.entry;
+        let epoch = self.epochs.at(&entry.places);
+        let current = match &entry.source {
+            Source::Process => entry.epoch.is_same_here(epoch),
+            Source::Told(_) | Source::Untold | Source::Plain => entry.epoch == epoch,
+        };
+        if current {
+            kept.checked.store(moves, Ordering::Relaxed);
+        }
+        current
     }
 
     /// To be taken before the read or load whose value is to be kept.
@@ -177,9 +243,8 @@ impl Near {
     }
 
     /// Keeps a value that was loaded in this process. Whether it is still wanted is the caller's to know.
-    pub(crate) fn insert(&self, key: Arc<str>, entry: Entry) {
-        let entered = Arc::clone(&key);
-        self.marks.heard(&entered, || self.tier.insert(key, entry));
+    pub(crate) fn insert(&self, key: &Arc<str>, entry: Entry) {
+        self.marks.heard(key, || self.tier.insert(key, entry));
         self.tier.settle();
     }
 
@@ -192,10 +257,11 @@ impl Near {
     ) -> T {
         let now = clock::now();
         let update = || {
-            let entry = self.standing(key, asker, now);
-            let (next, answer) = next(entry.filter(|entry| now < entry.expires).as_ref());
+            let kept = self.standing(key, asker, now);
+            let entry = kept.as_ref().map(|kept| &kept.entry);
+            let (next, answer) = next(entry.filter(|entry| now < entry.expires));
             if let Some(next) = next {
-                self.tier.insert(Arc::clone(key), next);
+                self.tier.insert(key, next);
             }
             answer
         };
@@ -206,7 +272,7 @@ impl Near {
 
     /// Keeps a value of Redis, unless something was heard of its entry since `view`.
     pub(crate) fn insert_unless_told(&self, key: &Arc<str>, entry: Entry, view: View) {
-        let insert = || self.tier.insert(Arc::clone(key), entry);
+        let insert = || self.tier.insert(key, entry);
         self.marks.unless_heard(key, view.mark, insert);
         self.tier.settle();
     }
@@ -221,7 +287,7 @@ impl Near {
     pub(crate) fn remove(&self, key: &str) -> bool {
         let removed = self.marks.heard(key, || self.tier.remove(key));
         self.wakes.wake(key);
-        removed.is_some_and(|entry| clock::now() < entry.expires)
+        removed.is_some_and(|kept| clock::now() < kept.entry.expires)
     }
 
     /// Removes the entries whose keys match, also those that are about to be inserted; answers how many had not expired.
@@ -231,6 +297,12 @@ impl Near {
         self.marks.heard_anything();
         let matching = self.tier.keys(pattern);
         let removed = matching.iter().filter(|key| self.remove(key)).count();
+        // Whoever was putting an entry in front has done so after this, and what moka has evicted but not yet taken away from
+        // there is found nowhere else.
+        self.marks.heard_anything();
+        for key in self.tier.hot_keys(pattern) {
+            self.remove(&key);
+        }
         u64::try_from(removed).unwrap_or(u64::MAX)
     }
 
@@ -296,6 +368,20 @@ impl Near {
 
     pub(crate) fn bytes(&self) -> u64 {
         self.tier.bytes()
+    }
+}
+
+impl Entry {
+    /// How long ago the value was stored.
+    pub(crate) fn age(&self) -> Duration {
+        clock::now().saturating_duration_since(self.filled)
+    }
+
+    fn is_for(&self, asker: Asker) -> bool {
+        // Without the tags of the asker, whoever invalidates by one of them would not reach it.
+        let reached = asker.tagging == 0 || asker.tagging == self.tagging;
+        let apart = matches!(self.source, Source::Plain) && !asker.plain;
+        reached && !apart && same_origin(self.origin, asker.origin)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Entry;
+use super::{Entry, Kept};
 use crate::key::pattern::Pattern;
 
 #[derive(Debug)]
@@ -16,19 +16,41 @@ impl Tier {
         Self
     }
 
-    pub(crate) fn get(&self, _key: &str) -> Option<Entry> {
+    pub(crate) fn get(&self, _key: &str) -> Option<Arc<Kept>> {
         None
     }
 
-    pub(crate) fn insert(&self, _key: Arc<str>, _entry: Entry) {}
+    pub(crate) fn hot(&self, _key: &str, _take: impl FnOnce(&Kept) -> bool) -> bool {
+        false
+    }
+
+    pub(crate) fn is_hot(&self, _kept: &Arc<Kept>) -> bool {
+        true
+    }
+
+    pub(crate) fn heat(&self, _kept: &Arc<Kept>) {}
+
+    pub(crate) fn insert(&self, _key: &Arc<str>, _entry: Entry) {}
 
     pub(crate) fn settle(&self) {}
 
-    pub(crate) fn remove(&self, _key: &str) -> Option<Entry> {
+    pub(crate) fn inserted(&self) -> u64 {
+        0
+    }
+
+    pub(crate) fn is_heard(&self, _inserted: u64) -> bool {
+        true
+    }
+
+    pub(crate) fn remove(&self, _key: &str) -> Option<Arc<Kept>> {
         None
     }
 
     pub(crate) fn keys(&self, _pattern: &Pattern) -> Vec<Arc<str>> {
+        Vec::new()
+    }
+
+    pub(crate) fn hot_keys(&self, _pattern: &Pattern) -> Vec<Arc<str>> {
         Vec::new()
     }
 

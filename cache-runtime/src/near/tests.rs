@@ -5,6 +5,8 @@ use super::*;
 use crate::key::Levels;
 use crate::value::Kind;
 
+mod front;
+
 const TEXT: &str = "video:get_video:42";
 
 const ASKER: Asker = Asker {
@@ -38,8 +40,12 @@ fn entry(view: View, version: u64, source: Source) -> Entry {
 }
 
 fn version(near: &Near) -> Option<u64> {
-    let entry = near.get(TEXT, ASKER)?;
-    entry.value.downcast_ref().copied()
+    let mut found = None;
+    near.hit(TEXT, ASKER, |entry| {
+        found = entry.value.downcast_ref().copied();
+        found.is_some()
+    });
+    found
 }
 
 /// One thread reads the truth and keeps it, another changes the truth and removes what is kept: whoever looks after that, be it
@@ -59,6 +65,11 @@ fn there_is_no_moment_at_which_something_stands_that_was_removed_on_its_way() {
                 }
             });
         }
+        scope.spawn(|| {
+            while !end.load(Ordering::SeqCst) {
+                version(&near);
+            }
+        });
         for changed in 1..=100_000 {
             truth.store(changed, Ordering::SeqCst);
             near.remove(TEXT);
@@ -75,13 +86,14 @@ fn there_is_no_moment_at_which_something_stands_that_was_removed_on_its_way() {
 #[test]
 fn what_was_told_of_since_the_view_is_not_kept() {
     let near = Near::new(1 << 20, 100);
-    let told: [fn(&Near); 5] = [
+    let told: [fn(&Near); 6] = [
         |near| near.told_of_group("video"),
         |near| near.end("video:get_video"),
         |near| {
             near.remove(TEXT);
         },
         |near| near.end_all(),
+        |near| near.epochs.end_all_told(),
         |near| {
             near.clear(&Pattern::new("video:*"));
         },

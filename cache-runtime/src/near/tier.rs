@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant as MokaInstant};
 
 use moka::Expiry;
 use moka::sync::Cache as Moka;
 
-use super::Entry;
+use super::hot::Hot;
+use super::{Entry, Kept};
 use crate::clock;
 use crate::key::pattern::Pattern;
 
@@ -18,12 +19,18 @@ const OVERHEAD: usize = 200;
 /// moka evicts now and then, by its own count of writes, however large they are. It is told to once this part of the limit was inserted.
 const SETTLED_PARTS: u64 = 16;
 
+/// What is inserted evicts what nobody asks for, so moka has to hear of an entry that is hit once this part of the limit was
+/// inserted since it last did; where nothing is inserted it need not.
+const HEARD_PARTS: u64 = 16;
+
 pub(crate) struct Tier {
-    entries: Moka<Arc<str>, Entry>,
+    entries: Moka<Arc<str>, Arc<Kept>>,
+    hot: Arc<Hot>,
     weigher: Weigher,
-    /// The weight inserted since moka was last told to evict, and how much that may be.
-    unsettled: AtomicU64,
-    most_unsettled: u64,
+    /// The weight inserted so far, when moka was last told to evict, and what it holds.
+    inserted: AtomicU64,
+    settled: AtomicU64,
+    capacity: u64,
 }
 
 /// What entries weigh for moka, which counts in 32 bits: beyond 4 GiB the unit is more than a byte.
@@ -34,14 +41,28 @@ struct Weigher {
 }
 
 impl Weigher {
-    fn weigh(self, key: &str, entry: &Entry) -> u32 {
-        let bytes = entry
-            .bytes
-            .saturating_add(key.len())
-            .saturating_add(OVERHEAD);
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let weight = bytes.div_ceil(self.unit).max(self.share);
+    fn weigh(self, kept: &Kept) -> u32 {
+        let weight = kept.weight().div_ceil(self.unit).max(self.share);
         u32::try_from(weight).unwrap_or(u32::MAX)
+    }
+}
+
+impl Kept {
+    fn new(key: Arc<str>, entry: Entry) -> Arc<Self> {
+        Arc::new(Self {
+            deadline: clock::nanos(entry.expires),
+            key,
+            entry,
+            checked: AtomicU64::new(u64::MAX),
+            heard: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
+        })
+    }
+
+    /// Estimated bytes, all included.
+    pub(super) fn weight(&self) -> u64 {
+        let bytes = self.entry.bytes.saturating_add(self.key.len());
+        u64::try_from(bytes.saturating_add(OVERHEAD)).unwrap_or(u64::MAX)
     }
 }
 
@@ -58,40 +79,88 @@ impl Tier {
         let capacity = memory_limit / unit;
         let share = capacity.div_ceil(max_entries.max(1));
         let weigher = Weigher { unit, share };
+        let hot = Arc::new(Hot::new(memory_limit));
+        let cooled = Arc::clone(&hot);
         let entries = Moka::builder()
             .max_capacity(capacity)
-            .weigher(move |key: &Arc<str>, entry: &Entry| weigher.weigh(key, entry))
+            .weigher(move |_: &Arc<str>, kept: &Arc<Kept>| weigher.weigh(kept))
             .expire_after(UntilDeadline)
+            .eviction_listener(move |_, kept, _| cooled.gone(&kept))
             .build();
         Self {
             entries,
+            hot,
             weigher,
-            unsettled: AtomicU64::new(0),
-            most_unsettled: capacity / SETTLED_PARTS,
+            inserted: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            capacity,
         }
     }
 
-    pub(crate) fn get(&self, key: &str) -> Option<Entry> {
+    pub(crate) fn get(&self, key: &str) -> Option<Arc<Kept>> {
         self.entries.get(key)
     }
 
-    pub(crate) fn insert(&self, key: Arc<str>, entry: Entry) {
-        let weight = u64::from(self.weigher.weigh(&key, &entry));
-        self.entries.insert(key, entry);
+    /// Shows an entry that stands in front; answers what `take` does.
+    pub(crate) fn hot(&self, key: &str, take: impl FnOnce(&Kept) -> bool) -> bool {
+        self.hot.show(key, take)
+    }
+
+    /// Whether an entry stands in front, or is not to.
+    pub(crate) fn is_hot(&self, kept: &Arc<Kept>) -> bool {
+        self.hot.has(kept)
+    }
+
+    /// Puts an entry in front, if it is still there. Under the lock of its key.
+    pub(crate) fn heat(&self, kept: &Arc<Kept>) {
+        let there = self.entries.get(&*kept.key);
+        if there.is_some_and(|there| Arc::ptr_eq(&there, kept)) {
+            self.hot.put(kept);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn put_in_front(&self, kept: &Arc<Kept>) {
+        self.hot.put(kept);
+    }
+
+    /// Under the lock of its key.
+    pub(crate) fn insert(&self, key: &Arc<str>, entry: Entry) {
+        let kept = Kept::new(Arc::clone(key), entry);
+        let weight = u64::from(self.weigher.weigh(&kept));
+        self.entries.insert(Arc::clone(key), kept);
+        // Another one may have stood there.
+        self.hot.remove(key);
         // Relaxed: the sum only decides when moka is told.
-        self.unsettled.fetch_add(weight, Ordering::Relaxed);
+        self.inserted.fetch_add(weight, Ordering::Relaxed);
     }
 
     /// Has moka evict, where enough was inserted. Takes its time, so it is no part of an insertion, which may hold locks.
     pub(crate) fn settle(&self) {
-        if self.unsettled.load(Ordering::Relaxed) > self.most_unsettled {
-            self.unsettled.store(0, Ordering::Relaxed);
+        let inserted = self.inserted();
+        let since = inserted.wrapping_sub(self.settled.load(Ordering::Relaxed));
+        if since > self.capacity / SETTLED_PARTS {
+            self.settled.store(inserted, Ordering::Relaxed);
             self.entries.run_pending_tasks();
         }
     }
 
-    pub(crate) fn remove(&self, key: &str) -> Option<Entry> {
-        self.entries.remove(key)
+    /// The weight inserted so far.
+    pub(crate) fn inserted(&self) -> u64 {
+        self.inserted.load(Ordering::Relaxed)
+    }
+
+    /// Whether moka need not hear of an entry of which it heard when so much was inserted.
+    pub(crate) fn is_heard(&self, inserted: u64) -> bool {
+        self.inserted().wrapping_sub(inserted) <= self.capacity / HEARD_PARTS
+    }
+
+    /// Under the lock of its key.
+    pub(crate) fn remove(&self, key: &str) -> Option<Arc<Kept>> {
+        let removed = self.entries.remove(key);
+        // Also where moka has just evicted it, and not yet said so.
+        self.hot.remove(key);
+        removed
     }
 
     /// The keys that match. Cost: one look at every entry.
@@ -100,8 +169,14 @@ impl Tier {
         keys.filter(|key| pattern.matches(key)).collect()
     }
 
+    /// The same of those that stand in front.
+    pub(crate) fn hot_keys(&self, pattern: &Pattern) -> Vec<Arc<str>> {
+        self.hot.keys(|key| pattern.matches(key))
+    }
+
     pub(crate) fn clear_all(&self) {
         self.entries.invalidate_all();
+        self.hot.clear();
     }
 
     pub(crate) fn entries(&self) -> u64 {
@@ -110,13 +185,7 @@ impl Tier {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        let each = self.entries.iter().map(|(key, entry)| {
-            let bytes = entry
-                .bytes
-                .saturating_add(key.len())
-                .saturating_add(OVERHEAD);
-            u64::try_from(bytes).unwrap_or(u64::MAX)
-        });
+        let each = self.entries.iter().map(|(_, kept)| kept.weight());
         each.fold(0, u64::saturating_add)
     }
 }
@@ -133,23 +202,32 @@ impl fmt::Debug for Tier {
 struct UntilDeadline;
 
 impl UntilDeadline {
-    fn remaining(entry: &Entry) -> Option<Duration> {
-        Some(entry.kept_until.saturating_duration_since(clock::now()))
+    fn remaining(kept: &Kept) -> Option<Duration> {
+        Some(
+            kept.entry
+                .kept_until
+                .saturating_duration_since(clock::now()),
+        )
     }
 }
 
-impl Expiry<Arc<str>, Entry> for UntilDeadline {
-    fn expire_after_create(&self, _: &Arc<str>, entry: &Entry, _: MokaInstant) -> Option<Duration> {
-        Self::remaining(entry)
+impl Expiry<Arc<str>, Arc<Kept>> for UntilDeadline {
+    fn expire_after_create(
+        &self,
+        _: &Arc<str>,
+        kept: &Arc<Kept>,
+        _: MokaInstant,
+    ) -> Option<Duration> {
+        Self::remaining(kept)
     }
 
     fn expire_after_update(
         &self,
         _: &Arc<str>,
-        entry: &Entry,
+        kept: &Arc<Kept>,
         _: MokaInstant,
         _: Option<Duration>,
     ) -> Option<Duration> {
-        Self::remaining(entry)
+        Self::remaining(kept)
     }
 }

@@ -12,7 +12,8 @@ pub(super) struct Writer<'a>(pub(super) &'a mut String);
 macro_rules! integers {
     ($($method:ident($integer:ty))*) => {$(
         fn $method(self, value: $integer) -> Result<(), Unwritable> {
-            write!(self.0, "{value}").map_err(Unwritable::custom)
+            self.0.push_str(itoa::Buffer::new().format(value));
+            Ok(())
         }
     )*};
 }
