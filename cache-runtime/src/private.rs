@@ -1,7 +1,9 @@
 //! The only names an expansion may use. Not part of the public surface.
 
+#[path = "private/begin.rs"]
+mod begin;
+
 use std::any::{TypeId, type_name};
-use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::ops::ControlFlow;
 use std::pin::Pin;
@@ -10,20 +12,18 @@ use std::time::Duration;
 
 use crate::call::{Call as CachedCall, Ttl};
 use crate::clock;
-use crate::entry as entries;
 use crate::global;
 use crate::inner::Inner;
-use crate::intent::{self, Intent, Purpose, Reached, Unnamed};
-use crate::key::{self, Key, Unwritable};
-use crate::log;
-use crate::near::{self, Asker};
-use crate::value::{self, Hands, Identity, Kind, Shared, Value};
-use crate::variable;
+use crate::intent::{self, Reached};
+use crate::key::{self, Unwritable};
+use crate::value::{self, Hands, Kind, Value};
+
+use begin::{Beginning, begin_any};
+pub(crate) use begin::{asks_near, proceed};
 
 pub use crate::batch::{Batch, Sort, Spare, ViaClone, ViaMove, batch};
 pub use crate::call::{Negative, Rules};
 pub use crate::collection::{HoldsOption, HoldsValue};
-pub use crate::intent::NamesAnEntry;
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::pattern::PatternWriter;
 pub use crate::key::{KeyPart, KeyWriter};
@@ -145,122 +145,6 @@ where
     }
 }
 
-/// A call that begins, whatever its types.
-struct Beginning<'a> {
-    bypass: bool,
-    site: &'static CallSite,
-    /// Names the instantiation of the function.
-    instance: &'static str,
-    kind: &'static Kind,
-    type_id: TypeId,
-    /// Writes the arguments; called once.
-    write: &'a mut dyn FnMut(&mut KeyWriter<'_>),
-    /// Takes the value; false where it is of another type.
-    take: &'a mut dyn FnMut(&Shared) -> bool,
-}
-
-impl Beginning<'_> {
-    /// What an entry has to hold.
-    fn identity(&self) -> Identity {
-        Identity {
-            type_id: self.type_id,
-            version: self.site.policy().version,
-        }
-    }
-}
-
-/// `None`: the value was taken, or nothing is cached.
-///
-/// In one piece, and compiled once for all calls: what a hit costs is mostly that it is made of many parts.
-fn begin_any(beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
-    let begun = TEXT.try_with(|text| {
-        let mut text = text.try_borrow_mut().ok()?;
-        text.clear();
-        Some(begin_with(beginning, &mut text))
-    });
-    match begun {
-        Ok(Some(begun)) => begun,
-        // A call inside of what writes the arguments of another, or at the end of the thread.
-        Ok(None) | Err(_) => begin_with(beginning, &mut String::new()),
-    }
-}
-
-thread_local! {
-    /// Where keys are written, so that a hit allocates none.
-    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-fn begin_with(beginning: &mut Beginning<'_>, text: &mut String) -> Option<Box<CachedCall>> {
-    let site = beginning.site;
-    let policy = site.policy();
-    let intent = intent::take(!policy.terms.plain);
-    let (cache, bypasses_all) = global::current(policy.cache);
-    let bypass = beginning.bypass || bypasses_all;
-    let Some(cache) = cache else {
-        return uncached(
-            intent.as_ref(),
-            Reached::NoCache(policy.cache.unwrap_or_default()),
-        );
-    };
-    let cache = cache.inner();
-    // An entry has a name also where it is not used.
-    let purpose = intent.as_deref().map(|intent| intent.purpose);
-    if (bypass || !cache.is_enabled()) && purpose != Some(Purpose::Name) {
-        return uncached(intent.as_ref(), Reached::Nothing);
-    }
-    let bound = cache.bound(site);
-    let early = match purpose {
-        Some(Purpose::Refresh) => f64::INFINITY,
-        _ => policy.draw(),
-    };
-    let instance = beginning.instance;
-    let written = bound.write(text, cache.hash_key(), instance, beginning.write);
-    // While Redis is away a call goes on, because one of them has to find it again.
-    let near = asks_near(purpose) && cache.near_terms(policy).allow() && cache.is_settled();
-    let found = written.as_ref().is_ok_and(|origin| {
-        let asker = Asker {
-            early,
-            ..Asker::new(*origin, &policy.terms)
-        };
-        let identity = beginning.identity();
-        near && {
-            let take = |entry: &near::Entry| (beginning.take)(&entry.value);
-            entries::near(cache, text, (asker, identity), take)
-        }
-    });
-    if found {
-        proceed(intent.as_ref());
-        bound.counters.near_hit();
-        return None;
-    }
-    let key = match written {
-        Ok(origin) => Key::new(text, bound.levels(text), origin),
-        Err(problem) => {
-            bound.counters.errors.one();
-            return uncached(intent.as_ref(), unnamed(cache, site, &problem));
-        }
-    };
-    proceed(intent.as_ref());
-    Some(Box::new(CachedCall {
-        site: Some(site),
-        key,
-        kind: beginning.kind.in_version(policy.version),
-        ttl: Ttl::Fixed(cache.ttl(site.ttl(variable::ttl))),
-        ruling: None,
-        terms: cache.terms(policy, early),
-        counters: Arc::clone(&bound.counters),
-        limit: bound.limit.clone(),
-        cache: Arc::clone(cache),
-        intent,
-    }))
-}
-
-/// Says why a call has no key.
-fn unnamed(cache: &Arc<Inner>, site: &CallSite, problem: &Unwritable) -> Reached {
-    cache.unwritable(problem, || log::no_key(site.function(), problem));
-    Reached::Unnamed(Unnamed::new(problem.to_string(), cache, site.prefix()))
-}
-
 /// Begins a call of a mutating function: decides what it invalidates.
 pub fn invalidate<T>(site: &'static InvalidateSite, name: T) -> Invalidation
 where
@@ -268,31 +152,6 @@ where
 {
     let (cache, _) = global::current(site.cache_name());
     Invalidation::of(cache.as_ref().map(|cache| cache.inner()), site, name)
-}
-
-/// Whether what the process has is an answer.
-pub(crate) fn asks_near(purpose: Option<Purpose>) -> bool {
-    matches!(purpose, None | Some(Purpose::Peek))
-}
-
-/// Gives back what was taken from the thread, where the calls after this one are to find it as well.
-pub(crate) fn proceed(intent: Option<&Arc<Intent>>) {
-    let Some(intent) = intent else {
-        return;
-    };
-    intent.reach(Reached::Function);
-    if intent.stays() {
-        intent::put(Arc::clone(intent));
-    }
-}
-
-/// Goes on without a cache, as far as a call is to go on.
-fn uncached(intent: Option<&Arc<Intent>>, reached: Reached) -> Option<Box<CachedCall>> {
-    if let Some(intent) = intent {
-        intent.reach(reached);
-    }
-    proceed(intent);
-    None
 }
 
 /// Runs a body for which nothing is cached, unless none may run.

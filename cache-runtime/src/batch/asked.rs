@@ -16,7 +16,7 @@ use crate::near::{Asker, Entry};
 use crate::policy::Terms;
 use crate::site::{Bound, CallSite};
 use crate::traced::{Source, Trace};
-use crate::value::Kind;
+use crate::value::{Kind, Shared};
 use crate::variable;
 
 /// What is asked for: each key once, however often its id was given.
@@ -42,6 +42,21 @@ pub(super) struct Site<'a> {
 }
 
 impl Site<'_> {
+    /// What the process has under a key.
+    fn kept<T>(&self, key: &str, asker: Asker, taken: fn(&Shared) -> Option<T>) -> Option<T> {
+        let traced = self.intent.filter(|intent| intent.traces());
+        let mut found = None;
+        let take = |entry: &Entry| {
+            found = taken(&entry.value);
+            if let (Some(intent), Some(_)) = (traced, &found) {
+                intent.note(Trace::found(Source::Near, entry.age()));
+            }
+            found.is_some()
+        };
+        entry::near(self.cache, key, (asker, self.kind.identity()), take);
+        found
+    }
+
     /// What the process has of these ids, and the calls of those that it does not have.
     pub(super) fn ask<Id, C, H, K>(
         &self,
@@ -62,8 +77,8 @@ impl Site<'_> {
             terms.early = f64::INFINITY;
         }
         // While Redis is away a call goes on, because one of them has to find it again.
-        let traced = self.intent.filter(|intent| intent.traces());
-        let near = asks_near(purpose) || traced.is_some();
+        let traced = self.intent.is_some_and(|intent| intent.traces());
+        let near = asks_near(purpose) || traced;
         let near = near && terms.near.allow() && cache.is_settled();
         let ttl = Ttl::Fixed(cache.ttl(self.site.ttl(variable::ttl)));
         let mut named: HashMap<Box<str>, usize> = HashMap::with_capacity(ids.len());
@@ -90,17 +105,8 @@ impl Site<'_> {
             };
             asked.keys.push(number);
             let asker = Asker::new(origin, &terms);
-            let mut found = None;
-            let take = |entry: &Entry| {
-                found = (asked.grip.take)(&entry.value);
-                if let (Some(intent), Some(_)) = (traced, &found) {
-                    intent.note(Trace::found(Source::Near, entry.age()));
-                }
-                found.is_some()
-            };
-            if near {
-                entry::near(cache, text, (asker, self.kind.identity()), take);
-            }
+            let found = near.then(|| self.kept(text, asker, asked.grip.take));
+            let found = found.flatten();
             match &found {
                 Some(_) => self.bound.counters.near_hit(),
                 None => {

@@ -74,13 +74,6 @@ pub(crate) struct Kept {
     gone: AtomicBool,
 }
 
-impl Entry {
-    /// How long ago the value was stored.
-    pub(crate) fn age(&self) -> Duration {
-        clock::now().saturating_duration_since(self.filled)
-    }
-}
-
 /// Who asks for a value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asker {
@@ -379,6 +372,11 @@ impl Near {
 }
 
 impl Entry {
+    /// How long ago the value was stored.
+    pub(crate) fn age(&self) -> Duration {
+        clock::now().saturating_duration_since(self.filled)
+    }
+
     fn is_for(&self, asker: Asker) -> bool {
         // Without the tags of the asker, whoever invalidates by one of them would not reach it.
         let reached = asker.tagging == 0 || asker.tagging == self.tagging;
