@@ -127,6 +127,31 @@ async fn large_values_without_end_stay_within_the_limit_though_nobody_looks() {
 }
 
 #[tokio::test]
+async fn small_entries_take_no_more_memory_than_the_limit_says() {
+    const LIMIT: u64 = 16 << 20;
+    let _measuring = MEASURING.lock().await;
+    let builder = Cache::builder().max_entries(10_000_000);
+    let cache = builder.memory_limit(LIMIT).open().await.unwrap();
+    let before = resident_bytes();
+
+    for id in 0..40_000 {
+        // Loaded, and hit, so that it is wherever hits are found.
+        call(&cache, id, 10).await;
+        call(&cache, id, 10).await;
+    }
+
+    assert!(cache.stats().bytes > LIMIT / 2, "the limit is reached");
+    if let (Some(before), Some(after)) = (before, resident_bytes()) {
+        let grown = after.saturating_sub(before);
+        let limit = usize::try_from(LIMIT).unwrap();
+        assert!(
+            grown < limit * 3 / 2,
+            "{grown} bytes for a limit of {limit}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn entries_stay_within_their_limits_while_redis_is_away() {
     let server = RedisServer::start();
     let cache = Cache::builder()

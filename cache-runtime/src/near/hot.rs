@@ -19,7 +19,7 @@ use crate::random;
 const FREED_TOGETHER: usize = 8;
 
 /// The part of the tier's limit above which an entry does not come here.
-const LARGE_PARTS: u64 = 1_024;
+const LARGE_PARTS: u64 = 256;
 
 pub(super) struct Hot {
     entries: HashMap<Name, Arc<Kept>, Seed>,

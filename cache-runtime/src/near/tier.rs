@@ -13,8 +13,8 @@ use super::{Entry, Kept};
 use crate::clock;
 use crate::key::pattern::Pattern;
 
-/// What an entry costs beside its key and its value: moka's node, two `Arc` headers, the entry itself.
-const OVERHEAD: usize = 200;
+/// What an entry costs beside its key and its value, in front of moka and in it: their nodes, the entry itself, allocations.
+const OVERHEAD: usize = 660;
 
 /// moka evicts now and then, by its own count of writes, however large they are. It is told to once this part of the limit was inserted.
 const SETTLED_PARTS: u64 = 16;

@@ -173,11 +173,11 @@ fn nothing_stands_in_front_that_moka_has_let_go_of() {
 #[test]
 fn an_entry_that_is_large_for_the_tier_does_not_stand_in_front() {
     let near = Near::new(1 << 20, 100);
-    keep_numbered(&near, 1, 900);
+    keep_numbered(&near, 1, 4_000);
     assert!(finds(&near, 1));
     assert!(!near.tier.hot(numbered(1).as_str(), |_| true));
     assert!(finds(&near, 1), "behind it does");
-    keep_numbered(&near, 2, 700);
+    keep_numbered(&near, 2, 3_000);
     assert!(finds(&near, 2));
     assert!(near.tier.hot(numbered(2).as_str(), |_| true));
 }
