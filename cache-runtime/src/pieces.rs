@@ -74,11 +74,10 @@ impl Epochs {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "bincode"))]
 mod tests {
     use super::*;
 
-    #[cfg(feature = "bincode")]
     #[test]
     fn each_piece_does_its_part() {
         let (mut payload, mut entry) = (Vec::new(), Vec::new());
