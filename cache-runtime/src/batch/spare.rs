@@ -36,7 +36,7 @@ impl<T> Spare<T> {
 }
 
 /// Stands for the type of an argument: `(&Sort::of(&argument)).again()` finds out whether there can be another one, as in
-/// [`outcome`](crate::outcome).
+/// `outcome.rs`.
 #[derive(Debug)]
 pub struct Sort<T>(PhantomData<fn() -> T>);
 
