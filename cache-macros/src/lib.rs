@@ -3,6 +3,8 @@
 //! A straight line leads from what the user wrote to what the compiler sees: `args` reads the options
 //! and `options` their values, `function` the annotated function, `model` brings both together and makes every check, `expand` writes the
 //! result. Behaviour is none of it: an expansion consists of a few calls into `cache_runtime::__private`.
+//!
+//! The examples of the reference are doc tests of `cache-runtime`, which they use, and not of this crate.
 
 mod args;
 mod arguments;
@@ -20,7 +22,7 @@ mod template;
 
 use proc_macro::TokenStream;
 
-#[doc = include_str!("../docs/cached.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/cached.md"))]
 #[proc_macro_attribute]
 pub fn cached(attribute: TokenStream, item: TokenStream) -> TokenStream {
     errors::or_unchanged(item.into(), |item| {
@@ -29,7 +31,7 @@ pub fn cached(attribute: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-#[doc = include_str!("../docs/cache_put.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/cache_put.md"))]
 #[proc_macro_attribute]
 pub fn cache_put(attribute: TokenStream, item: TokenStream) -> TokenStream {
     errors::or_unchanged(item.into(), |item| {
@@ -38,7 +40,7 @@ pub fn cache_put(attribute: TokenStream, item: TokenStream) -> TokenStream {
     .into()
 }
 
-#[doc = include_str!("../docs/cache_invalidate.md")]
+#[cfg_attr(not(doctest), doc = include_str!("../docs/cache_invalidate.md"))]
 #[proc_macro_attribute]
 pub fn cache_invalidate(attribute: TokenStream, item: TokenStream) -> TokenStream {
     errors::or_unchanged(item.into(), |item| {

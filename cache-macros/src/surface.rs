@@ -31,11 +31,37 @@ fn attributes() -> [Attribute; 3] {
 fn the_reference_has_a_section_for_each_option_and_for_nothing_else() {
     for Attribute { name, options } in attributes() {
         let reference = read(&format!("cache-macros/docs/{name}.md"));
-        let (_, sections) = reference.split_once("\n# Options\n").expect("`# Options`");
-        let sections = sections.split("\n# ").next().unwrap_or_default();
-        let headings = sections.lines().filter_map(|line| line.strip_prefix("## "));
-        let documented: Vec<_> = headings.map(|heading| heading.trim_matches('`')).collect();
+        let sections = sections(&reference);
+        let documented: Vec<_> = sections.iter().map(|section| section.option).collect();
         assert_same(&format!("docs/{name}.md"), options, &documented);
+    }
+}
+
+#[test]
+fn each_section_of_the_reference_has_an_example_that_is_run() {
+    none_is_missing("cache-macros/docs", |attribute| {
+        let reference = read(&format!("cache-macros/docs/{attribute}.md"));
+        let shown = sections(&reference).into_iter().filter(|section| {
+            let given = section.examples.options(attribute);
+            given.iter().any(|given| given.name == section.option)
+        });
+        shown.map(|section| section.option.to_owned()).collect()
+    });
+}
+
+#[test]
+fn the_examples_of_the_reference_and_of_the_readme_are_run() {
+    let library = read("cache-runtime/src/lib.rs");
+    let references =
+        attributes().map(|attribute| format!("cache-macros/docs/{}.md", attribute.name));
+    for path in references.iter().map(String::as_str).chain(["README.md"]) {
+        let included = format!("#[doc = include_str!(\"../../{path}\")]");
+        assert!(library.contains(&included), "no doc test reads {path}");
+        let text = read(path);
+        let blocks = text.split("\n```").skip(1).step_by(2);
+        for block in blocks.filter(|block| block.contains("fn ") || block.contains(".await")) {
+            assert!(block.starts_with(RUN), "{path} does not run:{block}");
+        }
     }
 }
 
@@ -142,6 +168,46 @@ fn assert_same(place: &str, read: &[&str], written: &[&str]) {
         names
     };
     assert_eq!(sorted(read), sorted(written), "read, and in {place}");
+}
+
+// --- the reference --------------------------------------------------------------------------
+
+/// How a code block begins that is compiled and run, after the fence.
+const RUN: &str = "rust\n";
+
+/// What the reference says of an option.
+struct Section<'a> {
+    option: &'a str,
+    /// Its code that is compiled and run.
+    examples: Source,
+}
+
+/// The sections under `# Options`. In code a `# ` hides the line.
+fn sections(reference: &str) -> Vec<Section<'_>> {
+    let mut sections: Vec<Section<'_>> = Vec::new();
+    let (mut fence, mut among_options) = (None, false);
+    for line in reference.lines() {
+        match (line.strip_prefix("```"), fence) {
+            (Some(begin), None) => fence = Some(begin),
+            (Some(_), Some(_)) => fence = None,
+            (None, None) if line.starts_with("# ") => among_options = line == "# Options",
+            (None, None) if among_options => {
+                let heading = line.strip_prefix("## ");
+                sections.extend(heading.map(|heading| Section {
+                    option: heading.trim_matches('`'),
+                    examples: Source(String::new()),
+                }));
+            }
+            (None, Some(begin)) if begin == RUN.trim_end() && among_options => {
+                if let Some(section) = sections.last_mut() {
+                    section.examples.0.push_str(line);
+                    section.examples.0.push('\n');
+                }
+            }
+            (None, _) => {}
+        }
+    }
+    sections
 }
 
 // --- files ----------------------------------------------------------------------------------

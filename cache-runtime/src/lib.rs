@@ -80,3 +80,24 @@ pub use traced::{Source, Traced};
 pub use value::Value;
 pub use value::codec::{Codec, UnknownCodec};
 pub use warm::{Warm, Warmed, warm};
+
+/// The examples of the reference and of the README, which run as doc tests here because they use this crate.
+#[cfg(all(
+    doctest,
+    feature = "macros",
+    feature = "fallback",
+    feature = "compression"
+))]
+mod documentation {
+    #[doc = include_str!("../../cache-macros/docs/cached.md")]
+    pub struct Cached;
+
+    #[doc = include_str!("../../cache-macros/docs/cache_invalidate.md")]
+    pub struct CacheInvalidate;
+
+    #[doc = include_str!("../../cache-macros/docs/cache_put.md")]
+    pub struct CachePut;
+
+    #[doc = include_str!("../../README.md")]
+    pub struct Readme;
+}
