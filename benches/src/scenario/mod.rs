@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use redis::AsyncConnectionConfig;
+
 use crate::candidate::Outcome;
 use crate::work::Keys;
 
@@ -15,6 +17,9 @@ mod sizes;
 mod storm;
 
 pub use hits::Load;
+
+/// How long the server may take for what is not measured.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One scenario.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +88,9 @@ pub fn run(order: &Order) -> Outcome<Figures> {
 /// Nothing of an earlier run is there. The server is the driver's own.
 async fn empty(redis: &str) -> Outcome<()> {
     let client = redis::Client::open(redis)?;
-    let mut connection = client.get_multiplexed_async_connection().await?;
+    // Half a second, which is the default, is too short for a server with a million entries.
+    let patience = AsyncConnectionConfig::new().set_response_timeout(Some(PATIENCE));
+    let connection = client.get_multiplexed_async_connection_with_config(&patience);
+    let mut connection = connection.await?;
     Ok(redis::cmd("FLUSHALL").exec_async(&mut connection).await?)
 }
