@@ -335,11 +335,12 @@ impl Call {
         self.take_off_locally(seat, seen, aged)
     }
 
-    fn take_off_locally(&self, mut seat: Seat, seen: Seen, aged: Option<Aged>) -> Turn {
+    fn take_off_locally(&self, seat: Seat, seen: Seen, aged: Option<Aged>) -> Turn {
         seat.depart(seen.clone());
-        // Whoever led before us may have filled since we looked.
+        // Whoever led before us may have filled since we looked. Who follows looks for himself: an invalidation that has
+        // detached what flew before us, and not yet removed what we find, knows nothing of this flight.
         if let Some(value) = self.query().near() {
-            seat.land(Arc::clone(&value));
+            seat.dissolve();
             return Turn::Found(value);
         }
         self.lead(seat, seen, aged, Permit::Local)

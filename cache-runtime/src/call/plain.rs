@@ -96,7 +96,8 @@ impl Call {
         }
         let flights = &self.cache.plain_flights;
         let identity = self.kind.identity();
-        for _ in 0..MAX_FAILED_FLIGHTS {
+        let mut failures = 0;
+        while failures < MAX_FAILED_FLIGHTS {
             let began = flights.ticket();
             let seen = Seen {
                 near: self.cache.near.view(&self.key),
@@ -124,7 +125,8 @@ impl Call {
                     return Turn::Found(value);
                 }
                 Landing::TakenOver(seat) => return Turn::Lead(Lead::new(seat)),
-                Landing::Failed | Landing::Dissolved => {}
+                Landing::Failed => failures += 1,
+                Landing::Dissolved => {}
             }
         }
         Turn::Alone
@@ -132,9 +134,9 @@ impl Call {
 
     fn take_plain_lead(&self, mut seat: Seat, seen: Seen) -> Turn {
         seat.depart(seen.clone());
-        // Whoever led before us may have filled since we looked.
+        // Whoever led before us may have filled since we looked. Who follows looks for himself, as in a call that can wait.
         if let Some(value) = self.query().near() {
-            seat.land(Arc::clone(&value));
+            seat.dissolve();
             return Turn::Found(value);
         }
         seat.prepare(Cabin {
