@@ -5,30 +5,15 @@ mod support;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use cache_runtime::{
     Cache, ErrorKind, Reach, bypass, cached, invalidate, key_of, peek, refresh, with_cache,
 };
-use serde::{Serialize, Serializer};
-use support::{DEADLINE, Log, RedisServer, wait_until_async};
+use serde::Serialize;
+use support::{Bodies, DEADLINE, Log, RedisServer, Unwritable, in_process, on, wait_until_async};
 use tokio::sync::Semaphore;
-
-/// Counts bodies; a body returns its number.
-#[derive(Default)]
-struct Bodies(AtomicU64);
-
-impl Bodies {
-    fn run(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
 
 #[derive(Debug, PartialEq)]
 struct Broken;
@@ -133,25 +118,6 @@ async fn gated(bodies: &Bodies, gate: &Semaphore, id: u64) -> u64 {
 #[cached(prefix = "outer", skip(bodies))]
 async fn outer(bodies: &Bodies, id: u64) -> (u64, u64) {
     (plain(bodies, id).await, bodies.run())
-}
-
-/// Serde cannot write it.
-struct Unwritable;
-
-impl Serialize for Unwritable {
-    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("not today"))
-    }
-}
-
-async fn in_process() -> Cache {
-    Cache::builder().open().await.unwrap()
-}
-
-async fn on(server: &RedisServer) -> Cache {
-    let builder = Cache::builder().redis_url(server.url());
-    let builder = builder.response_timeout(Duration::from_secs(5));
-    builder.open().await.unwrap()
 }
 
 /// In process, on Redis, and under a key prefix there.

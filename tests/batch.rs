@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use cache_runtime::{
     Cache, ErrorKind, Source as Came, Traced, cache_invalidate, cached, traced, warm, with_cache,
 };
-use support::{Fault, Log, Proxy, RedisServer};
+use support::{Fault, Log, Proxy, RedisServer, on};
 use tracing::Level;
 
 const RESPONSE: Duration = Duration::from_millis(300);
@@ -98,12 +98,6 @@ async fn far(source: &Source, ids: &[u64]) -> Vec<String> {
 /// It names many entries, so everything of that prefix is forgotten.
 #[cache_invalidate(entry = users(source, vec![1]))]
 async fn change_user(source: &Source) {}
-
-async fn on(server: &RedisServer) -> Cache {
-    let builder = Cache::builder().redis_url(server.url());
-    let builder = builder.response_timeout(Duration::from_secs(5));
-    builder.open().await.unwrap()
-}
 
 async fn tiers(server: &RedisServer) -> [Cache; 2] {
     [Cache::builder().open().await.unwrap(), on(server).await]

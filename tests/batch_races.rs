@@ -12,7 +12,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use cache_runtime::{Cache, cache_invalidate, cached, with_cache};
-use support::{Dice, RedisServer, dice, wait_until_async};
+use support::{Dice, RedisServer, dice, on, wait_until_async};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -136,12 +136,6 @@ async fn change_far(truth: &Truth, id: usize) -> u64 {
 #[cache_invalidate(prefix = "far")]
 async fn change_all_far(truth: &Truth, id: usize) -> u64 {
     truth.change(id)
-}
-
-async fn on(server: &RedisServer) -> Cache {
-    let builder = Cache::builder().redis_url(server.url());
-    let builder = builder.response_timeout(Duration::from_secs(5));
-    builder.open().await.unwrap()
 }
 
 async fn tiers(server: &RedisServer) -> [Cache; 2] {

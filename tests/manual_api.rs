@@ -7,16 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_runtime::{Cache, ErrorKind, HealthState, Mode, cached, with_cache};
-use support::{RedisServer, wait_until_async};
-
-async fn on(server: &RedisServer) -> Cache {
-    Cache::builder()
-        .redis_url(server.url())
-        .response_timeout(Duration::from_secs(5))
-        .open()
-        .await
-        .unwrap()
-}
+use support::{RedisServer, on, wait_until_async};
 
 /// In process, on Redis, and on Redis under a key prefix.
 async fn tiers(server: &RedisServer) -> Vec<Cache> {

@@ -2,23 +2,11 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use cache_runtime::{
     Cache, CacheBuilder, ErrorKind, cache_invalidate, cached, install, with_cache,
 };
-use support::{Log, RedisServer};
+use support::{Bodies, Log, RedisServer};
 use tracing::Level;
-
-/// Counts bodies; a body returns its number.
-#[derive(Default)]
-struct Bodies(AtomicU64);
-
-impl Bodies {
-    fn run(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
-    }
-}
 
 async fn named(name: &str) -> Cache {
     opened(Cache::builder().name(name)).await
@@ -232,7 +220,7 @@ mod acting {
         assert_eq!(none.kind(), ErrorKind::NotCached);
         assert!(none.to_string().contains("`notes`"), "{none}");
         assert_eq!(peek(nowhere(&bodies)).await, None);
-        assert_eq!(bodies.0.load(Ordering::SeqCst), 0);
+        assert_eq!(bodies.count(), 0);
     }
 
     #[tokio::test]

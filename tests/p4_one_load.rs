@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_runtime::{Cache, cached, with_cache};
-use support::{DEADLINE, Process, RedisServer, process, wait_until_async};
+use support::{DEADLINE, Process, RedisServer, on, process, wait_until_async};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -75,15 +75,6 @@ async fn tiers() -> Vec<(Cache, Option<RedisServer>)> {
     let server = RedisServer::start();
     let in_process = Cache::builder().open().await.unwrap();
     vec![(in_process, None), (on(&server).await, Some(server))]
-}
-
-async fn on(server: &RedisServer) -> Cache {
-    Cache::builder()
-        .redis_url(server.url())
-        .response_timeout(Duration::from_secs(5))
-        .open()
-        .await
-        .unwrap()
 }
 
 /// Callers that wait for the load of another, and nobody else in between: seen in the cache's own words.

@@ -6,12 +6,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use cache_runtime::{Cache, cached, with_cache};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
-use support::RedisServer;
+use support::{RedisServer, on};
 
 /// What separates, matches or ends something in a key, a glob or a cluster's hash tag.
 const NASTY: &[char] = &[
@@ -186,15 +185,6 @@ fn config(cases: u32) -> ProptestConfig {
 fn runtime() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().unwrap()
-}
-
-async fn on(server: &RedisServer) -> Cache {
-    Cache::builder()
-        .redis_url(server.url())
-        .response_timeout(Duration::from_secs(5))
-        .open()
-        .await
-        .unwrap()
 }
 
 async fn in_process() -> Cache {

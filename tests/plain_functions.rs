@@ -4,30 +4,16 @@ mod support;
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use cache_runtime::{Cache, Mode, cache_invalidate, cached, with_cache};
-use support::{DEADLINE, RedisServer, wait_until, wait_until_async};
+use support::{Bodies, DEADLINE, RedisServer, wait_until, wait_until_async};
 
 const THREADS: usize = 8;
-
-/// Counts bodies; a body returns its number.
-#[derive(Default)]
-struct Bodies(AtomicU64);
-
-impl Bodies {
-    fn run(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
 
 #[cached(ttl = 300, prefix = "price", skip(body))]
 fn price(id: u64, body: &dyn Fn() -> u64) -> u64 {

@@ -2,29 +2,18 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_runtime::{Cache, CacheBuilder, cache_invalidate, cached, with_cache};
 use proptest::prelude::*;
 use serde::{Serialize, Serializer};
-use support::{Log, RedisServer};
+use support::{Bodies, Log, RedisServer};
 use tracing::Level;
 
 const KEY: &[u8] = b"a key of the fleet, 32 bytes long";
 
 /// Stands in no key, log line or error.
 const TOKEN: &str = "tok-5f2b";
-
-/// Counts bodies; a body returns its number.
-#[derive(Default)]
-struct Bodies(AtomicU64);
-
-impl Bodies {
-    fn run(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
-    }
-}
 
 #[derive(Serialize)]
 struct User<'a> {

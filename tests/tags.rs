@@ -9,23 +9,9 @@ use std::time::Duration;
 
 use cache_runtime::{Cache, ErrorKind, cache_invalidate, cached, with_cache};
 use serde::{Serialize, Serializer};
-use support::{DEADLINE, Process, RedisServer, process, wait_until_async};
+use support::{Bodies, DEADLINE, Process, RedisServer, on, process, wait_until_async};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-
-/// Counts bodies; a body returns its number.
-#[derive(Default)]
-struct Bodies(AtomicU64);
-
-impl Bodies {
-    fn run(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
 
 #[cached(
     ttl = 300,
@@ -57,12 +43,6 @@ async fn change_genre(genre: &str) {}
 
 #[cache_invalidate(tags = ["with:{one}", "with:{other}"])]
 async fn change_both(one: &str, other: &str) {}
-
-async fn on(server: &RedisServer) -> Cache {
-    let builder = Cache::builder().redis_url(server.url());
-    let builder = builder.response_timeout(Duration::from_secs(5));
-    builder.open().await.unwrap()
-}
 
 /// A cache whose every read asks Redis.
 async fn asking(server: &RedisServer) -> Cache {

@@ -3,33 +3,18 @@
 mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_runtime::{
     Cache, Mode, Source, Traced, bypass, cached, invalidate, refresh, traced, with_cache,
 };
 use support::envelope::{at, earlier};
-use support::{Log, RedisServer, wait_until_async};
+use support::{Bodies, Log, RedisServer, in_process, on, wait_until_async};
 use tokio::sync::Semaphore;
 use tokio::time::advance;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
-
-/// Counts bodies; a body returns its number.
-#[derive(Default)]
-struct Bodies(AtomicU64);
-
-impl Bodies {
-    fn run(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
 
 #[cached(ttl = 300, prefix = "plain", skip(bodies))]
 async fn plain(bodies: &Bodies, id: u64) -> u64 {
@@ -104,16 +89,6 @@ async fn patient(bodies: Arc<Bodies>, gate: Arc<Semaphore>, id: u64) -> u64 {
     let number = bodies.run();
     gate.acquire().await.unwrap().forget();
     number
-}
-
-async fn in_process() -> Cache {
-    Cache::builder().open().await.unwrap()
-}
-
-async fn on(server: &RedisServer) -> Cache {
-    let builder = Cache::builder().redis_url(server.url());
-    let builder = builder.connect_timeout(5 * SECOND);
-    builder.response_timeout(5 * SECOND).open().await.unwrap()
 }
 
 /// Waits until so many requests have been answered one after another: by then a call that began before, over the same

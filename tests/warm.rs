@@ -10,9 +10,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use cache_runtime::{Cache, Warmed, bypass, cached, peek, warm, with_cache};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use support::envelope::{at, earlier, entry, replace, with_checksum};
-use support::{Log, RedisServer, wait_until_async};
+use support::{Log, RedisServer, Unwritable, in_process, on, wait_until_async};
 use tokio::sync::Semaphore;
 use tokio::time::advance;
 
@@ -94,25 +94,6 @@ async fn aged(bodies: Arc<Bodies>, id: u64, fails: bool) -> Result<u64, String> 
 async fn any<T: Serialize>(bodies: &Arc<Bodies>, id: T) -> u64 {
     let _running = bodies.begin();
     1
-}
-
-/// Serde cannot write it.
-struct Unwritable;
-
-impl Serialize for Unwritable {
-    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("not today"))
-    }
-}
-
-async fn in_process() -> Cache {
-    Cache::builder().open().await.unwrap()
-}
-
-async fn on(server: &RedisServer) -> Cache {
-    let builder = Cache::builder().redis_url(server.url());
-    let builder = builder.connect_timeout(5 * SECOND);
-    builder.response_timeout(5 * SECOND).open().await.unwrap()
 }
 
 async fn caches(server: &RedisServer) -> [Cache; 2] {

@@ -2,27 +2,12 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use cache_runtime::{Cache, cache_invalidate, cache_put, cached, peek, with_cache};
-use serde::{Serialize, Serializer};
-use support::{RedisServer, wait_until_async};
+use serde::Serialize;
+use support::{Bodies, RedisServer, Unwritable, in_process, on, wait_until_async};
 use tokio::sync::Semaphore;
-
-/// Counts bodies; a body returns its number.
-#[derive(Default)]
-struct Bodies(AtomicU64);
-
-impl Bodies {
-    fn run(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst) + 1
-    }
-
-    fn count(&self) -> u64 {
-        self.0.load(Ordering::SeqCst)
-    }
-}
 
 #[derive(Debug, PartialEq)]
 struct Broken;
@@ -115,25 +100,6 @@ impl Films {
 
     #[cache_invalidate(entry = self.film(id))]
     async fn change(&self, id: u64) {}
-}
-
-/// Serde cannot write it.
-struct Unwritable;
-
-impl Serialize for Unwritable {
-    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("not today"))
-    }
-}
-
-async fn in_process() -> Cache {
-    Cache::builder().open().await.unwrap()
-}
-
-async fn on(server: &RedisServer) -> Cache {
-    let builder = Cache::builder().redis_url(server.url());
-    let builder = builder.response_timeout(Duration::from_secs(5));
-    builder.open().await.unwrap()
 }
 
 fn user(id: u64, name: &str) -> User {

@@ -1,12 +1,14 @@
-//! What the integration tests share: real servers, a faulty network, captured log events, waiting.
+//! What the integration tests share: real servers, caches on them, a faulty network, captured log events, waiting.
 //!
-//! A test file says `mod support;` and takes what it needs; nothing here knows what is tested.
+//! A test file says `mod support;` and takes what it needs.
 #![allow(
     dead_code,
     unused_imports,
     reason = "each test file is a crate of its own and uses a part of this"
 )]
 
+pub mod bodies;
+pub mod caches;
 pub mod dice;
 pub mod envelope;
 pub mod log;
@@ -18,6 +20,8 @@ pub mod stall;
 
 use std::time::{Duration, Instant};
 
+pub use bodies::{Bodies, Unwritable};
+pub use caches::{in_process, on};
 pub use dice::Dice;
 pub use log::{Event, Log};
 pub use process::Process;
