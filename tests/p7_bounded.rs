@@ -134,7 +134,7 @@ async fn small_entries_take_no_more_memory_than_the_limit_says() {
     let cache = builder.memory_limit(LIMIT).open().await.unwrap();
     let before = resident_bytes();
 
-    for id in 0..40_000 {
+    for id in 0..60_000 {
         // Loaded, and hit, so that it is wherever hits are found.
         call(&cache, id, 10).await;
         call(&cache, id, 10).await;

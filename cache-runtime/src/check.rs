@@ -257,7 +257,7 @@ impl<'a> Probe<'a> {
             let view = near.view(&self.key);
             let times = Times::of_a_new_value(LIFE, Duration::ZERO);
             let entry = query.near_entry(&self.value, self.key.origin(), view, times);
-            near.insert(&self.key.shared(), entry);
+            near.insert(self.key.as_str(), entry);
             Ok(())
         };
         steps.step("write", write).await;

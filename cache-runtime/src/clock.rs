@@ -38,6 +38,13 @@ pub(crate) fn nanos(moment: Instant) -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The moment that [`nanos`] says this of.
+pub(crate) fn moment(nanos: u64) -> Instant {
+    let start = Instant::from_std(*START);
+    let since = Duration::from_nanos(nanos);
+    start.checked_add(since).unwrap_or(start)
+}
+
 /// A moment that is not before now, as [`nanos`] counts.
 #[cfg(not(feature = "fallback"))]
 pub(crate) fn latest() -> u64 {

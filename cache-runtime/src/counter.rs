@@ -195,7 +195,7 @@ fn count_here(cache: &Arc<Inner>, key: &Key, by: i64) -> Option<Result<i64, Erro
     let view = cache.near.view(key);
     let counted = cache
         .near
-        .update(&key.shared(), entry::anybody(key), |entry| {
+        .update(key.as_str(), entry::anybody(key), |entry| {
             let number = match entry {
                 None => Ok(0),
                 Some(entry) => number_of(&entry.value).ok_or_else(|| no_number(key)),

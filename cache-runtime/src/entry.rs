@@ -15,7 +15,7 @@ use crate::intent::Intent;
 use crate::key::{Key, Tags};
 use crate::log;
 use crate::near::coherence::Teller;
-use crate::near::{self, Asker, Entry, Epochs, View, is_early};
+use crate::near::{self, Asker, Entry, Epochs, Kept, View, is_early};
 use crate::policy::{Age, Coalesce, Terms};
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
@@ -67,9 +67,9 @@ pub(crate) fn near(
     cache: &Inner,
     key: &str,
     (asker, identity): (Asker, Identity),
-    mut take: impl FnMut(&Entry) -> bool,
+    mut take: impl FnMut(&Kept) -> bool,
 ) -> bool {
-    let take = |entry: &Entry| entry.identity == identity && take(entry);
+    let take = |kept: &Kept| kept.identity() == identity && take(kept);
     cache.near.hit(key, asker, take)
 }
 
@@ -101,9 +101,9 @@ impl Query<'_> {
         }
         let asked = (self.asker(), self.kind.identity());
         let mut found = None;
-        let take = |entry: &Entry| {
-            self.note(Source::Near, || entry.age());
-            found = Some(Arc::clone(&entry.value));
+        let take = |kept: &Kept| {
+            self.note(Source::Near, || kept.age());
+            found = Some(Arc::clone(kept.value()));
             true
         };
         if near(self.cache, self.key.as_str(), asked, take) {
@@ -181,16 +181,15 @@ impl Query<'_> {
         }
         let (key, asker) = (self.key.as_str(), self.asker());
         let (kept, since) = self.cache.near.get_aged(key, asker, window)?;
-        let entry = &kept.entry;
         let age = match since.is_zero() {
             true => Age::Early,
             false => Age::Expired(since),
         };
-        if entry.identity != self.kind.identity() {
+        if kept.identity() != self.kind.identity() {
             return None;
         }
-        self.note(Source::Near, || entry.age());
-        let value = Arc::clone(&entry.value);
+        self.note(Source::Near, || kept.age());
+        let value = Arc::clone(kept.value());
         Some(Aged { value, age })
     }
 
@@ -311,7 +310,7 @@ impl Query<'_> {
         };
         let bytes = entry.bytes;
         let near = &self.cache.near;
-        near.insert_unless_told(&self.key.shared(), entry, view);
+        near.insert_unless_told(self.key.as_str(), entry, view);
         bytes
     }
 

@@ -163,7 +163,7 @@ fn touch_here(cache: &Inner, key: &Key, ttl: Duration) -> bool {
     };
     cache
         .near
-        .update(&key.shared(), entry::anybody(key), |entry| {
+        .update(key.as_str(), entry::anybody(key), |entry| {
             // What was read from Redis ends with what Redis says.
             let Some(entry) = entry.filter(|entry| matches!(entry.source, Source::Process)) else {
                 return (None, false);

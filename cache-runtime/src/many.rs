@@ -224,7 +224,7 @@ pub(crate) async fn put_on_terms(
         };
         let times = Times::of_a_new_value(life, Duration::ZERO);
         let entry = query.near_entry(value, key.origin(), view, times);
-        cache.near.insert(&key.shared(), entry);
+        cache.near.insert(key.as_str(), entry);
     }
     Ok(())
 }

@@ -60,7 +60,7 @@ impl Epochs {
     pub fn of(levels: &[&str]) -> Self {
         let counters = epoch::Epochs::new();
         let places = epoch::Epochs::places(levels.iter().copied());
-        let remembered = counters.at(&places);
+        let remembered = counters.at(places.slots());
         Self {
             counters,
             places,
@@ -70,7 +70,7 @@ impl Epochs {
 
     /// Whether nothing was invalidated since; asked at every hit.
     pub fn are_unmoved(&self) -> bool {
-        self.counters.at(&self.places) == self.remembered
+        self.counters.at(self.places.slots()) == self.remembered
     }
 }
 

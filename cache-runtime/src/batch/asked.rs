@@ -12,7 +12,7 @@ use crate::entry;
 use crate::inner::Inner;
 use crate::intent::{Intent, Purpose};
 use crate::key::{Key, KeyWriter, Unwritable};
-use crate::near::{Asker, Entry};
+use crate::near::{Asker, Kept};
 use crate::policy::Terms;
 use crate::site::{Bound, CallSite};
 use crate::traced::{Source, Trace};
@@ -46,10 +46,10 @@ impl Site<'_> {
     fn kept<T>(&self, key: &str, asker: Asker, taken: fn(&Shared) -> Option<T>) -> Option<T> {
         let traced = self.intent.filter(|intent| intent.traces());
         let mut found = None;
-        let take = |entry: &Entry| {
-            found = taken(&entry.value);
+        let take = |kept: &Kept| {
+            found = taken(kept.value());
             if let (Some(intent), Some(_)) = (traced, &found) {
-                intent.note(Trace::found(Source::Near, entry.age()));
+                intent.note(Trace::found(Source::Near, kept.age()));
             }
             found.is_some()
         };

@@ -154,7 +154,7 @@ impl Call {
         let entry = query.near_entry(loaded.value, origin, seen.near, times);
         self.advise_on_size(entry.bytes);
         let near = &self.cache.near;
-        let kept = seat.while_current(|| near.insert(&self.key.shared(), entry));
+        let kept = seat.while_current(|| near.insert(self.key.as_str(), entry));
         if !kept {
             self.refused();
         }

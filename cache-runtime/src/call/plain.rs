@@ -160,7 +160,7 @@ impl Call {
         let entry = query.plain_entry(loaded.value, seen.near, (life, loaded.took));
         self.advise_on_size(entry.bytes);
         let near = &self.cache.near;
-        if !seat.while_current(|| near.insert(&self.key.shared(), entry)) {
+        if !seat.while_current(|| near.insert(self.key.as_str(), entry)) {
             self.refused();
         }
     }

@@ -113,7 +113,7 @@ impl Standing {
 /// How much life an entry in the in-process tier has left, of whatever type; `None` where there is none.
 pub(crate) fn left_near(cache: &Inner, key: &Key) -> Option<Duration> {
     let kept = cache.near.get(key.as_str(), anybody(key))?;
-    Some(kept.entry.expires.saturating_duration_since(clock::now()))
+    Some(kept.left())
 }
 
 /// Whether the in-process tier has an entry under this key, of whatever type.

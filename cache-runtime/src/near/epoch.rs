@@ -6,24 +6,25 @@
 //! stale value.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use xxhash_rust::xxh3::xxh3_64;
 
-const SLOTS: usize = 4_096;
+/// A slot is a number of so many bits.
+const BITS: usize = 12;
+const SLOTS: usize = 1 << BITS;
 
-/// Places kept without an allocation: those of nearly every entry.
-const INLINE: usize = 12;
+/// How many slots there are in [`Few`]: those of nearly every entry.
+const FEW: usize = 5;
 
 /// What the counters of some groups were at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch {
     /// Moved by what this process invalidates.
-    here: u64,
+    pub(super) here: u64,
     /// Moved by what the server tells of.
-    told: u64,
-    groups: usize,
+    pub(super) told: u64,
+    pub(super) groups: usize,
 }
 
 impl Epoch {
@@ -35,17 +36,46 @@ impl Epoch {
 
 /// The slots of the groups of one entry, so that a hit hashes no names.
 #[derive(Debug, Clone)]
-pub(crate) enum Places {
-    Inline { slots: [u16; INLINE], length: u8 },
-    Spilled(Arc<[u16]>),
+pub(crate) struct Places {
+    pub(super) few: Few,
+    /// Those for which there is no room.
+    pub(super) more: Box<[u16]>,
 }
 
 impl Places {
-    fn as_slice(&self) -> &[u16] {
-        match self {
-            Self::Inline { slots, length } => slots.get(..usize::from(*length)).unwrap_or_default(),
-            Self::Spilled(slots) => slots,
-        }
+    pub(super) fn count(&self) -> usize {
+        self.few.count() + self.more.len()
+    }
+
+    #[cfg(any(test, benching))]
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u16> {
+        self.few.slots().chain(self.more.iter().copied())
+    }
+}
+
+/// Up to [`FEW`] slots in one number, one above the other, and above them how many there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Few(u64);
+
+impl Few {
+    const NONE: Self = Self(0);
+
+    fn count(self) -> usize {
+        usize::try_from(self.0 >> (FEW * BITS)).unwrap_or_default()
+    }
+
+    /// With one slot more; `None` where there is no room.
+    fn and(self, slot: u16) -> Option<Self> {
+        let count = self.count();
+        let one_more = 1 << (FEW * BITS);
+        (count < FEW).then(|| Self((self.0 | u64::from(slot) << (count * BITS)) + one_more))
+    }
+
+    pub(super) fn slots(self) -> impl Iterator<Item = u16> {
+        (0..self.count()).map(move |at| {
+            let slot = self.0 >> (at * BITS) & (SLOTS as u64 - 1);
+            u16::try_from(slot).unwrap_or_default()
+        })
     }
 }
 
@@ -84,41 +114,27 @@ impl Epochs {
 
     /// The epoch of a key with these groups. To be read before the load whose value will carry it.
     pub(crate) fn now<'a>(&self, groups: impl Iterator<Item = &'a str>) -> Epoch {
-        self.sum(groups.map(place))
+        self.at(groups.map(place))
     }
 
     /// Where the counters of these groups are.
     pub(crate) fn places<'a>(groups: impl Iterator<Item = &'a str>) -> Places {
-        let mut slots = [0; INLINE];
-        let mut spilled = Vec::new();
-        let mut length = 0;
+        let (mut few, mut more) = (Few::NONE, Vec::new());
         for group in groups {
-            let place = place(group);
-            match slots.get_mut(usize::from(length)) {
-                Some(slot) if spilled.is_empty() => {
-                    *slot = place;
-                    length += 1;
-                }
-                _ => {
-                    if spilled.is_empty() {
-                        spilled.extend(slots);
-                    }
-                    spilled.push(place);
-                }
+            let slot = place(group);
+            match few.and(slot) {
+                Some(with) => few = with,
+                None => more.push(slot),
             }
         }
-        match spilled.is_empty() {
-            true => Places::Inline { slots, length },
-            false => Places::Spilled(spilled.into()),
+        Places {
+            few,
+            more: more.into(),
         }
     }
 
     /// The epoch at these places.
-    pub(crate) fn at(&self, places: &Places) -> Epoch {
-        self.sum(places.as_slice().iter().copied())
-    }
-
-    fn sum(&self, places: impl Iterator<Item = u16>) -> Epoch {
+    pub(crate) fn at(&self, places: impl Iterator<Item = u16>) -> Epoch {
         // Acquire, with the Release of `end` and `end_told`: who sees the new count sees whatever was removed before it.
         let none = Epoch {
             here: self.all.here.load(Ordering::Acquire),
@@ -216,16 +232,21 @@ mod tests {
     #[test]
     fn the_places_of_a_key_say_what_its_names_say() {
         let epochs = Epochs::new();
-        for count in [0, 1, 11, 12, 13, 40] {
+        for count in [0, 1, FEW - 1, FEW, FEW + 1, 40] {
             let names: Vec<String> = (0..count).map(|number| format!("level{number}")).collect();
             let names = || names.iter().map(String::as_str);
             let places = Epochs::places(names());
+            let at = || epochs.at(places.slots());
+            assert_eq!(places.count(), count);
+            assert_eq!(places.more.len(), count.saturating_sub(FEW));
 
-            assert_eq!(epochs.at(&places), epochs.now(names()), "{count}");
-            if let Some(last) = names().next_back() {
-                epochs.end(last);
+            assert_eq!(at(), epochs.now(names()), "{count}");
+            for name in names() {
+                let before = at();
+                epochs.end(name);
+                assert_ne!(at(), before, "{name} of {count}");
             }
-            assert_eq!(epochs.at(&places), epochs.now(names()), "{count}");
+            assert_eq!(at(), epochs.now(names()), "{count}");
         }
     }
 }

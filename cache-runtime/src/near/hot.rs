@@ -6,13 +6,13 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use papaya::{Equivalent, HashMap};
 use seize::Collector;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Kept;
+use super::tier::weight;
 use crate::random;
 
 /// How many are freed together, by the thread that takes away the last of them: each time costs a word with the kernel.
@@ -47,18 +47,17 @@ impl Hot {
     }
 
     /// Whether this very entry stands here, or is not to.
-    pub(super) fn has(&self, kept: &Arc<Kept>) -> bool {
+    pub(super) fn has(&self, key: &str, kept: &Arc<Kept>) -> bool {
         let here = |here: &Arc<Kept>| Arc::ptr_eq(here, kept);
-        kept.weight() > self.largest || self.entries.pin().get(&Asked(&kept.key)).is_some_and(here)
+        weight(key, kept) > self.largest || self.entries.pin().get(&Asked(key)).is_some_and(here)
     }
 
     /// Puts an entry here that moka has. Nothing else may happen to it meanwhile, but that moka evicts it.
-    pub(super) fn put(&self, kept: &Arc<Kept>) {
-        let name = Name::of(&kept.key);
-        self.entries.pin().insert(name, Arc::clone(kept));
-        // Evicted in between: then it was looked for here before it was here. SeqCst, with `gone`: one of the two sees the other.
-        if kept.gone.load(Ordering::SeqCst) {
-            self.take_away(kept);
+    pub(super) fn put(&self, key: &str, kept: &Arc<Kept>) {
+        self.entries.pin().insert(Name::of(key), Arc::clone(kept));
+        // Evicted in between: then it was looked for here before it was here. One of the two sees the other.
+        if kept.is_gone() {
+            self.take_away(key, kept);
         }
     }
 
@@ -68,22 +67,22 @@ impl Hot {
     }
 
     /// moka has let go of this entry.
-    pub(super) fn gone(&self, kept: &Arc<Kept>) {
-        kept.gone.store(true, Ordering::SeqCst);
-        self.take_away(kept);
+    pub(super) fn gone(&self, key: &str, kept: &Arc<Kept>) {
+        kept.go();
+        self.take_away(key, kept);
     }
 
-    fn take_away(&self, kept: &Arc<Kept>) {
+    fn take_away(&self, key: &str, kept: &Arc<Kept>) {
         let entries = self.entries.pin();
         // Another one may stand under its key by now.
-        let _ = entries.remove_if(&Asked(&kept.key), |_, here| Arc::ptr_eq(here, kept));
+        let _ = entries.remove_if(&Asked(key), |_, here| Arc::ptr_eq(here, kept));
     }
 
     /// The keys that match.
-    pub(super) fn keys(&self, matches: impl Fn(&str) -> bool) -> Vec<Arc<str>> {
+    pub(super) fn keys(&self, matches: impl Fn(&str) -> bool) -> Vec<Box<str>> {
         let entries = self.entries.pin();
-        let keys = entries.values().map(|kept| Arc::clone(&kept.key));
-        keys.filter(|key| matches(key)).collect()
+        let keys = entries.keys().filter_map(Name::as_str);
+        keys.filter(|key| matches(key)).map(Box::from).collect()
     }
 
     pub(super) fn clear(&self) {
@@ -98,19 +97,23 @@ const SHORT: usize = 39;
 /// The key of an entry.
 enum Name {
     Short(u8, [u8; SHORT]),
-    Long(Arc<str>),
+    Long(Box<str>),
 }
 
 impl Name {
-    fn of(key: &Arc<str>) -> Self {
+    fn of(key: &str) -> Self {
         let mut short = [0; SHORT];
         match (short.get_mut(..key.len()), u8::try_from(key.len())) {
             (Some(place), Ok(length)) => {
                 place.copy_from_slice(key.as_bytes());
                 Self::Short(length, short)
             }
-            _ => Self::Long(Arc::clone(key)),
+            _ => Self::Long(key.into()),
         }
+    }
+
+    fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(self.as_bytes()).ok()
     }
 
     fn as_bytes(&self) -> &[u8] {

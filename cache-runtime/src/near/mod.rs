@@ -12,6 +12,7 @@ pub(crate) mod coherence;
 pub(crate) mod epoch;
 #[cfg(feature = "fallback")]
 mod hot;
+mod kept;
 #[cfg(feature = "fallback")]
 mod tier;
 #[cfg(not(feature = "fallback"))]
@@ -20,7 +21,7 @@ mod tier;
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -31,11 +32,11 @@ use crate::policy::Terms;
 use crate::value::{Identity, Shared};
 use coherence::{Mark, Marks, Teller, Wakes};
 pub(crate) use epoch::{Epoch, Epochs, Places};
+pub(crate) use kept::Kept;
 use tier::Tier;
 
-/// One value that is kept. In this order, so that what a hit looks at lies together.
+/// One value that is to be kept.
 #[derive(Debug, Clone)]
-#[repr(C)]
 pub(crate) struct Entry {
     pub(crate) value: Shared,
     pub(crate) identity: Identity,
@@ -56,22 +57,6 @@ pub(crate) struct Entry {
     pub(crate) kept_until: Instant,
     /// Estimated bytes of the value.
     pub(crate) bytes: usize,
-}
-
-/// An entry where it is kept. In this order, as well.
-#[derive(Debug)]
-#[repr(C)]
-pub(crate) struct Kept {
-    /// When it expires, as [`clock::nanos`] counts.
-    deadline: u64,
-    /// [`Epochs::moves`] when its epoch was last found to be the current one.
-    checked: AtomicU64,
-    /// [`Tier::inserted`] when moka last heard that it is asked for.
-    heard: AtomicU64,
-    pub(crate) entry: Entry,
-    key: Arc<str>,
-    /// Whether moka has let go of it.
-    gone: AtomicBool,
 }
 
 /// Who asks for a value.
@@ -143,45 +128,37 @@ impl Near {
 
     /// Shows the entry under a key, unless it has expired, is to be loaded early, was invalidated, is not vouched for, or is
     /// another function's; answers what `take` does.
-    pub(crate) fn hit(
-        &self,
-        key: &str,
-        asker: Asker,
-        mut take: impl FnMut(&Entry) -> bool,
-    ) -> bool {
+    pub(crate) fn hit(&self, key: &str, asker: Asker, mut take: impl FnMut(&Kept) -> bool) -> bool {
         let answers = |kept: &Kept| self.answers(kept, asker, clock::latest());
-        let hot = self
-            .tier
-            .hot(key, |kept| answers(kept) && take(&kept.entry));
-        hot || self.get(key, asker).is_some_and(|kept| take(&kept.entry))
+        let hot = self.tier.hot(key, |kept| answers(kept) && take(kept));
+        hot || self.get(key, asker).is_some_and(|kept| take(&kept))
     }
 
     /// Whether an entry may answer for certain, by a clock that may be ahead; and without moka, which has heard of it.
     fn answers(&self, kept: &Kept, asker: Asker, latest: u64) -> bool {
         latest < kept.deadline
-            // Relaxed: it orders nothing.
-            && self.tier.is_heard(kept.heard.load(Ordering::Relaxed))
-            && kept.entry.is_for(asker)
+            && self.tier.is_heard(kept.heard())
+            && kept.is_for(asker)
             && self.stands(kept, latest)
             && (asker.early <= 0.0 || {
                 let left = Duration::from_nanos(kept.deadline - latest);
-                !is_early(kept.entry.took, left, asker.early)
+                !is_early(kept.took(), left, asker.early)
             })
     }
 
     /// The entry under a key, unless it has expired, is to be loaded early, was invalidated, is not vouched for, or is another
     /// function's.
     pub(crate) fn get(&self, key: &str, asker: Asker) -> Option<Arc<Kept>> {
-        let now = clock::now();
+        let now = clock::nanos(clock::now());
         let kept = self.standing(key, asker, now)?;
-        let left = kept.entry.expires.saturating_duration_since(now);
-        if left.is_zero() || is_early(kept.entry.took, left, asker.early) {
+        let left = Duration::from_nanos(kept.deadline.saturating_sub(now));
+        if left.is_zero() || is_early(kept.took(), left, asker.early) {
             return None;
         }
-        kept.heard.store(self.tier.inserted(), Ordering::Relaxed);
-        if !self.tier.is_hot(&kept) {
+        kept.hear(self.tier.inserted());
+        if !self.tier.is_hot(key, &kept) {
             // Whoever removes the entry or puts another in its place waits, so that this one does not come after that.
-            self.marks.alone(key, || self.tier.heat(&kept));
+            self.marks.alone(key, || self.tier.heat(key, &kept));
         }
         Some(kept)
     }
@@ -194,21 +171,21 @@ impl Near {
         asker: Asker,
         window: Duration,
     ) -> Option<(Arc<Kept>, Duration)> {
-        let now = clock::now();
+        let now = clock::nanos(clock::now());
         let kept = self.standing(key, asker, now)?;
-        let left = kept.entry.kept_until.checked_duration_since(now)?;
+        let left = Duration::from_nanos(kept.until.saturating_sub(now));
         (!left.is_zero()).then(|| (kept, window.saturating_sub(left)))
     }
 
-    fn standing(&self, key: &str, asker: Asker, now: Instant) -> Option<Arc<Kept>> {
+    fn standing(&self, key: &str, asker: Asker, now: u64) -> Option<Arc<Kept>> {
         let kept = self.tier.get(key)?;
-        let stands = kept.entry.is_for(asker) && self.stands(&kept, clock::nanos(now));
+        let stands = kept.is_for(asker) && self.stands(&kept, now);
         stands.then_some(kept)
     }
 
     /// Whether nothing has ended what an entry belongs to, and its connection would have told.
     fn stands(&self, kept: &Kept, now: u64) -> bool {
-        let vouched = match &kept.entry.source {
+        let vouched = match kept.source() {
             Source::Told(teller) => teller.vouches(now),
             Source::Process | Source::Untold | Source::Plain => true,
         };
@@ -222,12 +199,7 @@ impl Near {
         if kept.checked.load(Ordering::Relaxed) == moves {
             return true;
         }
-        let entry = &kept.entry;
-        let epoch = self.epochs.at(&entry.places);
-        let current = match &entry.source {
-            Source::Process => entry.epoch.is_same_here(epoch),
-            Source::Told(_) | Source::Untold | Source::Plain => entry.epoch == epoch,
-        };
+        let current = kept.is_of(self.epochs.at(kept.places()));
         if current {
             kept.checked.store(moves, Ordering::Relaxed);
         }
@@ -243,7 +215,7 @@ impl Near {
     }
 
     /// Keeps a value that was loaded in this process. Whether it is still wanted is the caller's to know.
-    pub(crate) fn insert(&self, key: &Arc<str>, entry: Entry) {
+    pub(crate) fn insert(&self, key: &str, entry: Entry) {
         self.marks.heard(key, || self.tier.insert(key, entry));
         self.tier.settle();
     }
@@ -251,15 +223,15 @@ impl Near {
     /// Puts what `next` makes of the entry under a key in its place, with nothing in between; `None` leaves it as it is.
     pub(crate) fn update<T>(
         &self,
-        key: &Arc<str>,
+        key: &str,
         asker: Asker,
         next: impl FnOnce(Option<&Entry>) -> (Option<Entry>, T),
     ) -> T {
         let now = clock::now();
         let update = || {
-            let kept = self.standing(key, asker, now);
-            let entry = kept.as_ref().map(|kept| &kept.entry);
-            let (next, answer) = next(entry.filter(|entry| now < entry.expires));
+            let kept = self.standing(key, asker, clock::nanos(now));
+            let entry = kept.and_then(|kept| kept.entry(self.epochs.at(kept.places())));
+            let (next, answer) = next(entry.filter(|entry| now < entry.expires).as_ref());
             if let Some(next) = next {
                 self.tier.insert(key, next);
             }
@@ -271,7 +243,7 @@ impl Near {
     }
 
     /// Keeps a value of Redis, unless something was heard of its entry since `view`.
-    pub(crate) fn insert_unless_told(&self, key: &Arc<str>, entry: Entry, view: View) {
+    pub(crate) fn insert_unless_told(&self, key: &str, entry: Entry, view: View) {
         let insert = || self.tier.insert(key, entry);
         self.marks.unless_heard(key, view.mark, insert);
         self.tier.settle();
@@ -287,7 +259,7 @@ impl Near {
     pub(crate) fn remove(&self, key: &str) -> bool {
         let removed = self.marks.heard(key, || self.tier.remove(key));
         self.wakes.wake(key);
-        removed.is_some_and(|kept| clock::now() < kept.entry.expires)
+        removed.is_some_and(|kept| !kept.left().is_zero())
     }
 
     /// Removes the entries whose keys match, also those that are about to be inserted; answers how many had not expired.
@@ -368,20 +340,6 @@ impl Near {
 
     pub(crate) fn bytes(&self) -> u64 {
         self.tier.bytes()
-    }
-}
-
-impl Entry {
-    /// How long ago the value was stored.
-    pub(crate) fn age(&self) -> Duration {
-        clock::now().saturating_duration_since(self.filled)
-    }
-
-    fn is_for(&self, asker: Asker) -> bool {
-        // Without the tags of the asker, whoever invalidates by one of them would not reach it.
-        let reached = asker.tagging == 0 || asker.tagging == self.tagging;
-        let apart = matches!(self.source, Source::Plain) && !asker.plain;
-        reached && !apart && same_origin(self.origin, asker.origin)
     }
 }
 

@@ -24,13 +24,13 @@ impl Tier {
         false
     }
 
-    pub(crate) fn is_hot(&self, _kept: &Arc<Kept>) -> bool {
+    pub(crate) fn is_hot(&self, _key: &str, _kept: &Arc<Kept>) -> bool {
         true
     }
 
-    pub(crate) fn heat(&self, _kept: &Arc<Kept>) {}
+    pub(crate) fn heat(&self, _key: &str, _kept: &Arc<Kept>) {}
 
-    pub(crate) fn insert(&self, _key: &Arc<str>, _entry: Entry) {}
+    pub(crate) fn insert(&self, _key: &str, _entry: Entry) {}
 
     pub(crate) fn settle(&self) {}
 
@@ -46,11 +46,11 @@ impl Tier {
         None
     }
 
-    pub(crate) fn keys(&self, _pattern: &Pattern) -> Vec<Arc<str>> {
+    pub(crate) fn keys(&self, _pattern: &Pattern) -> Vec<Box<str>> {
         Vec::new()
     }
 
-    pub(crate) fn hot_keys(&self, _pattern: &Pattern) -> Vec<Arc<str>> {
+    pub(crate) fn hot_keys(&self, _pattern: &Pattern) -> Vec<Box<str>> {
         Vec::new()
     }
 

@@ -41,8 +41,8 @@ fn entry(view: View, version: u64, source: Source) -> Entry {
 
 fn version(near: &Near) -> Option<u64> {
     let mut found = None;
-    near.hit(TEXT, ASKER, |entry| {
-        found = entry.value.downcast_ref().copied();
+    near.hit(TEXT, ASKER, |kept| {
+        found = kept.value().downcast_ref().copied();
         found.is_some()
     });
     found
@@ -57,11 +57,10 @@ fn there_is_no_moment_at_which_something_stands_that_was_removed_on_its_way() {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let shared = key().shared();
                 while !end.load(Ordering::SeqCst) {
                     let view = near.view(&key());
                     let read = truth.load(Ordering::SeqCst);
-                    near.insert_unless_told(&shared, entry(view, read, Source::Untold), view);
+                    near.insert_unless_told(TEXT, entry(view, read, Source::Untold), view);
                 }
             });
         }
@@ -102,12 +101,12 @@ fn what_was_told_of_since_the_view_is_not_kept() {
         let view = near.view(&key());
         let kept = entry(view, 1, Source::Untold);
         told(&near);
-        near.insert_unless_told(&key().shared(), kept, view);
+        near.insert_unless_told(key().as_str(), kept, view);
         assert_eq!(version(&near), None, "{number}");
 
         let view = near.view(&key());
         let kept = entry(view, 2, Source::Untold);
-        near.insert_unless_told(&key().shared(), kept, view);
+        near.insert_unless_told(key().as_str(), kept, view);
         assert_eq!(version(&near), Some(2), "{number}");
         told(&near);
         assert_eq!(version(&near), None, "{number}, once it stood");
@@ -121,7 +120,7 @@ async fn a_value_answers_as_long_as_its_connection_was_heard_from_a_moment_ago()
     let teller = Arc::new(Teller::new());
     let view = near.view(&key());
     let kept = entry(view, 1, Source::Told(Arc::clone(&teller)));
-    near.insert_unless_told(&key().shared(), kept, view);
+    near.insert_unless_told(key().as_str(), kept, view);
     assert_eq!(version(&near), Some(1));
 
     clock::advance(coherence::MAX_LAG - Duration::from_millis(1)).await;

@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant as MokaInstant};
 
 use moka::Expiry;
 use moka::sync::Cache as Moka;
 
 use super::hot::Hot;
+use super::kept::Commons;
 use super::{Entry, Kept};
 use crate::clock;
 use crate::key::pattern::Pattern;
 
 /// What an entry costs beside its key and its value, in front of moka and in it: their nodes, the entry itself, allocations.
-const OVERHEAD: usize = 660;
+const OVERHEAD: usize = 600;
 
 /// moka evicts now and then, by its own count of writes, however large they are. It is told to once this part of the limit was inserted.
 const SETTLED_PARTS: u64 = 16;
@@ -24,8 +25,9 @@ const SETTLED_PARTS: u64 = 16;
 const HEARD_PARTS: u64 = 16;
 
 pub(crate) struct Tier {
-    entries: Moka<Arc<str>, Arc<Kept>>,
+    entries: Moka<Box<str>, Arc<Kept>>,
     hot: Arc<Hot>,
+    commons: Commons,
     weigher: Weigher,
     /// The weight inserted so far, when moka was last told to evict, and what it holds.
     inserted: AtomicU64,
@@ -41,29 +43,16 @@ struct Weigher {
 }
 
 impl Weigher {
-    fn weigh(self, kept: &Kept) -> u32 {
-        let weight = kept.weight().div_ceil(self.unit).max(self.share);
+    fn weigh(self, key: &str, kept: &Kept) -> u32 {
+        let weight = weight(key, kept).div_ceil(self.unit).max(self.share);
         u32::try_from(weight).unwrap_or(u32::MAX)
     }
 }
 
-impl Kept {
-    fn new(key: Arc<str>, entry: Entry) -> Arc<Self> {
-        Arc::new(Self {
-            deadline: clock::nanos(entry.expires),
-            key,
-            entry,
-            checked: AtomicU64::new(u64::MAX),
-            heard: AtomicU64::new(0),
-            gone: AtomicBool::new(false),
-        })
-    }
-
-    /// Estimated bytes, all included.
-    pub(super) fn weight(&self) -> u64 {
-        let bytes = self.entry.bytes.saturating_add(self.key.len());
-        u64::try_from(bytes.saturating_add(OVERHEAD)).unwrap_or(u64::MAX)
-    }
+/// Estimated bytes of an entry under this key, all included.
+pub(super) fn weight(key: &str, kept: &Kept) -> u64 {
+    let bytes = kept.weight().saturating_add(key.len());
+    u64::try_from(bytes.saturating_add(OVERHEAD)).unwrap_or(u64::MAX)
 }
 
 impl Tier {
@@ -83,13 +72,14 @@ impl Tier {
         let cooled = Arc::clone(&hot);
         let entries = Moka::builder()
             .max_capacity(capacity)
-            .weigher(move |_: &Arc<str>, kept: &Arc<Kept>| weigher.weigh(kept))
+            .weigher(move |key: &Box<str>, kept: &Arc<Kept>| weigher.weigh(key, kept))
             .expire_after(UntilDeadline)
-            .eviction_listener(move |_, kept, _| cooled.gone(&kept))
+            .eviction_listener(move |key, kept, _| cooled.gone(&key, &kept))
             .build();
         Self {
             entries,
             hot,
+            commons: Commons::default(),
             weigher,
             inserted: AtomicU64::new(0),
             settled: AtomicU64::new(0),
@@ -107,28 +97,31 @@ impl Tier {
     }
 
     /// Whether an entry stands in front, or is not to.
-    pub(crate) fn is_hot(&self, kept: &Arc<Kept>) -> bool {
-        self.hot.has(kept)
+    pub(crate) fn is_hot(&self, key: &str, kept: &Arc<Kept>) -> bool {
+        self.hot.has(key, kept)
     }
 
     /// Puts an entry in front, if it is still there. Under the lock of its key.
-    pub(crate) fn heat(&self, kept: &Arc<Kept>) {
-        let there = self.entries.get(&*kept.key);
+    pub(crate) fn heat(&self, key: &str, kept: &Arc<Kept>) {
+        let there = self.entries.get(key);
         if there.is_some_and(|there| Arc::ptr_eq(&there, kept)) {
-            self.hot.put(kept);
+            self.hot.put(key, kept);
         }
     }
 
     #[cfg(test)]
-    pub(super) fn put_in_front(&self, kept: &Arc<Kept>) {
-        self.hot.put(kept);
+    pub(super) fn put_in_front(&self, key: &str, kept: &Arc<Kept>) {
+        self.hot.put(key, kept);
     }
 
     /// Under the lock of its key.
-    pub(crate) fn insert(&self, key: &Arc<str>, entry: Entry) {
-        let kept = Kept::new(Arc::clone(key), entry);
-        let weight = u64::from(self.weigher.weigh(&kept));
-        self.entries.insert(Arc::clone(key), kept);
+    pub(crate) fn insert(&self, key: &str, entry: Entry) {
+        let Some(kept) = Kept::new(entry, &self.commons) else {
+            self.remove(key);
+            return;
+        };
+        let weight = u64::from(self.weigher.weigh(key, &kept));
+        self.entries.insert(key.into(), kept);
         // Another one may have stood there.
         self.hot.remove(key);
         // Relaxed: the sum only decides when moka is told.
@@ -164,13 +157,13 @@ impl Tier {
     }
 
     /// The keys that match. Cost: one look at every entry.
-    pub(crate) fn keys(&self, pattern: &Pattern) -> Vec<Arc<str>> {
-        let keys = self.entries.iter().map(|(key, _)| Arc::clone(&*key));
+    pub(crate) fn keys(&self, pattern: &Pattern) -> Vec<Arc<Box<str>>> {
+        let keys = self.entries.iter().map(|(key, _)| key);
         keys.filter(|key| pattern.matches(key)).collect()
     }
 
     /// The same of those that stand in front.
-    pub(crate) fn hot_keys(&self, pattern: &Pattern) -> Vec<Arc<str>> {
+    pub(crate) fn hot_keys(&self, pattern: &Pattern) -> Vec<Box<str>> {
         self.hot.keys(|key| pattern.matches(key))
     }
 
@@ -185,7 +178,7 @@ impl Tier {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        let each = self.entries.iter().map(|(_, kept)| kept.weight());
+        let each = self.entries.iter().map(|(key, kept)| weight(&key, &kept));
         each.fold(0, u64::saturating_add)
     }
 }
@@ -203,18 +196,15 @@ struct UntilDeadline;
 
 impl UntilDeadline {
     fn remaining(kept: &Kept) -> Option<Duration> {
-        Some(
-            kept.entry
-                .kept_until
-                .saturating_duration_since(clock::now()),
-        )
+        let now = clock::nanos(clock::now());
+        Some(Duration::from_nanos(kept.until.saturating_sub(now)))
     }
 }
 
-impl Expiry<Arc<str>, Arc<Kept>> for UntilDeadline {
+impl Expiry<Box<str>, Arc<Kept>> for UntilDeadline {
     fn expire_after_create(
         &self,
-        _: &Arc<str>,
+        _: &Box<str>,
         kept: &Arc<Kept>,
         _: MokaInstant,
     ) -> Option<Duration> {
@@ -223,7 +213,7 @@ impl Expiry<Arc<str>, Arc<Kept>> for UntilDeadline {
 
     fn expire_after_update(
         &self,
-        _: &Arc<str>,
+        _: &Box<str>,
         kept: &Arc<Kept>,
         _: MokaInstant,
         _: Option<Duration>,

@@ -37,7 +37,7 @@ impl Beginning<'_> {
             type_id: self.type_id,
             version: self.site.policy().version,
         };
-        let take = |entry: &near::Entry| (self.take)(&entry.value);
+        let take = |kept: &near::Kept| (self.take)(kept.value());
         entries::near(cache, key, (asker, identity), take)
     }
 }

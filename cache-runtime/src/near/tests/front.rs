@@ -9,7 +9,7 @@ fn is_hot(near: &Near) -> bool {
 
 fn keep(near: &Near, version: u64) {
     let view = near.view(&key());
-    near.insert(&key().shared(), entry(view, version, Source::Process));
+    near.insert(key().as_str(), entry(view, version, Source::Process));
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn in_front_the_same_is_asked_of_an_entry_as_behind() {
         took: Duration::from_secs(10),
         ..entry(view, 1, Source::Process)
     };
-    near.insert(&key().shared(), tagged);
+    near.insert(key().as_str(), tagged);
     for front in [false, true] {
         let found = |asker| near.hit(TEXT, asker, |_| true);
         assert_eq!(is_hot(&near), front);
@@ -64,7 +64,7 @@ fn in_front_the_same_is_asked_of_an_entry_as_behind() {
         }));
     }
     let plain = near.view(&key());
-    near.insert(&key().shared(), entry(plain, 1, Source::Plain));
+    near.insert(key().as_str(), entry(plain, 1, Source::Plain));
     let of_plain = Asker {
         plain: true,
         ..ASKER
@@ -127,7 +127,7 @@ fn keep_numbered(near: &Near, number: usize, bytes: usize) {
         bytes,
         ..entry(near.view(&key), 1, Source::Process)
     };
-    near.insert(&key.shared(), kept);
+    near.insert(key.as_str(), kept);
 }
 
 fn finds(near: &Near, number: usize) -> bool {
@@ -147,7 +147,7 @@ fn nothing_stands_in_front_that_moka_has_let_go_of() {
                 value,
                 ..entry(near.view(&key), 1, Source::Process)
             };
-            near.insert(&key.shared(), kept);
+            near.insert(key.as_str(), kept);
             // Unless moka does not take it in.
             finds(&near, number);
             alive
@@ -212,11 +212,11 @@ fn keys_of_any_length_are_told_apart_in_front() {
             places: Epochs::places(key.groups()),
             ..entry(near.view(&key), 1, Source::Process)
         };
-        near.insert(&key.shared(), kept);
+        near.insert(key.as_str(), kept);
     }
     for _ in 0..2 {
         for text in &texts {
-            let same = |entry: &Entry| entry.value.downcast_ref::<String>() == Some(text);
+            let same = |kept: &Kept| kept.value().downcast_ref::<String>() == Some(text);
             assert!(near.hit(text, ASKER, same), "{text}");
         }
     }
@@ -240,8 +240,8 @@ fn what_still_stands_in_front_only_is_removed_as_well() {
         assert_eq!(version(&near), Some(1));
         let kept = near.tier.get(TEXT).unwrap();
         near.tier.remove(TEXT);
-        kept.gone.store(false, Ordering::SeqCst);
-        near.tier.put_in_front(&kept);
+        kept.come_back();
+        near.tier.put_in_front(TEXT, &kept);
         assert_eq!(version(&near), Some(1), "{number}");
 
         removal(&near);
@@ -256,7 +256,7 @@ fn what_moka_lets_go_of_on_its_way_to_the_front_does_not_stay_there() {
     let kept = near.tier.get(TEXT).unwrap();
     near.tier.remove(TEXT);
     // Whoever was about to.
-    near.tier.put_in_front(&kept);
+    near.tier.put_in_front(TEXT, &kept);
     assert!(!is_hot(&near));
 }
 
@@ -284,11 +284,11 @@ fn an_entry_is_changed_by_one_at_a_time() {
     while_held(&hit, is_hot);
     // Taking a view waits as well.
     let view = near.view(&key());
-    let put = || near.insert(&key().shared(), entry(view, 2, Source::Process));
+    let put = || near.insert(key().as_str(), entry(view, 2, Source::Process));
     while_held(&put, |near| version_behind(near) == Some(2));
     assert!(!is_hot(&near));
 }
 
 fn version_behind(near: &Near) -> Option<u64> {
-    near.tier.get(TEXT)?.entry.value.downcast_ref().copied()
+    near.tier.get(TEXT)?.value().downcast_ref().copied()
 }
