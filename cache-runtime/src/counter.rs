@@ -190,12 +190,10 @@ fn count_here(cache: &Arc<Inner>, key: &Key, by: i64) -> Option<Result<i64, Erro
         trace: None,
     };
     let times = Times::of_a_new_value(life, Duration::ZERO);
-    // A load that is under way must not fill behind it.
-    cache.detach(key.as_str());
     let view = cache.near.view(key);
-    let counted = cache
-        .near
-        .update(key.as_str(), entry::anybody(key), |entry| {
+    let count = || {
+        let near = &cache.near;
+        near.update(key.as_str(), entry::anybody(key), |entry| {
             let number = match entry {
                 None => Ok(0),
                 Some(entry) => number_of(&entry.value).ok_or_else(|| no_number(key)),
@@ -214,7 +212,8 @@ fn count_here(cache: &Arc<Inner>, key: &Key, by: i64) -> Option<Result<i64, Erro
                 None => query.near_entry(&value, key.origin(), view, times),
             };
             (Some(next), Ok(sum))
-        });
-    cache.detach(key.as_str());
-    Some(counted)
+        })
+    };
+    // A load that is under way, or begins meanwhile, must not fill behind it.
+    Some(cache.detach_while(key.as_str(), count))
 }

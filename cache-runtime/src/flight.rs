@@ -145,6 +145,13 @@ impl Flights {
         self.shard(key).remove(key);
     }
 
+    /// The same while another value is put in the place of what it would load: no flight begins or fills in between.
+    pub(crate) fn detach_while<T>(&self, key: &str, change: impl FnOnce() -> T) -> T {
+        let mut shard = self.shard(key);
+        shard.remove(key);
+        change()
+    }
+
     /// The same for all whose keys match.
     pub(crate) fn detach_matching(&self, pattern: &Pattern) {
         for shard in &self.shards {

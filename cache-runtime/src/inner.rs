@@ -125,6 +125,12 @@ impl Inner {
         self.plain_flights.detach(entry);
     }
 
+    /// The same while another value is put there: a flight that begins meanwhile begins after it, and finds it.
+    pub(crate) fn detach_while<T>(&self, entry: &str, change: impl FnOnce() -> T) -> T {
+        let change = || self.plain_flights.detach_while(entry, change);
+        self.flights.detach_while(entry, change)
+    }
+
     /// The same for all whose keys match.
     pub(crate) fn detach_matching(&self, pattern: &Pattern) {
         self.flights.detach_matching(pattern);

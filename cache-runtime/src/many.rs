@@ -213,7 +213,6 @@ pub(crate) async fn put_on_terms(
         let Some(life) = cache.local_ttl(key, ttl, terms) else {
             continue;
         };
-        cache.detach(key.as_str());
         let query = Query {
             cache,
             key,
@@ -224,7 +223,9 @@ pub(crate) async fn put_on_terms(
         };
         let times = Times::of_a_new_value(life, Duration::ZERO);
         let entry = query.near_entry(value, key.origin(), view, times);
-        cache.near.insert(key.as_str(), entry);
+        // A load that is under way, or begins meanwhile, must not fill behind it.
+        let insert = || cache.near.insert(key.as_str(), entry);
+        cache.detach_while(key.as_str(), insert);
     }
     Ok(())
 }

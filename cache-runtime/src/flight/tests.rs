@@ -288,3 +288,17 @@ fn a_value_of_another_type_or_function_is_not_shared() {
     assert!(matches!(other_type, Joined::Apart));
     assert!(matches!(other_function, Joined::Apart));
 }
+
+#[test]
+fn while_another_value_is_put_in_place_of_a_load_no_flight_begins_and_none_fills() {
+    let airport = Airport::new();
+    let seat = airport.lead(&airport.local());
+    let flights = &airport.flights;
+    let locked = || flights.shards.iter().any(|shard| shard.try_lock().is_err());
+
+    assert!(!locked());
+    assert!(flights.detach_while(airport.key.as_str(), locked));
+
+    assert!(!seat.while_current(|| panic!("it is not in the table any more")));
+    assert_eq!(flights.len(), 0);
+}
