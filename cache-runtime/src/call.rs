@@ -295,7 +295,8 @@ impl Call {
                     return Some(self.take_off_without_redis(seat, seen, aged, &trouble));
                 }
             }
-            // Departed before this look: whoever comes later may only share what it finds if he saw what we saw.
+            // Departed before this look: whoever comes later may only share what it finds if he saw what we saw. Of Redis alone:
+            // where that does not answer, we go on as we would have without it.
             (aged, seen) = match self.look_again(before).await {
                 Found::Value(value) => {
                     seat.land(Arc::clone(&value));
@@ -373,3 +374,6 @@ impl Call {
         left.saturating_add(self.terms.stale.longest())
     }
 }
+
+#[cfg(test)]
+mod tests;

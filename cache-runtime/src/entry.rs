@@ -129,6 +129,16 @@ impl Query<'_> {
         }
     }
 
+    /// The same for a leader, whom others follow. While Redis does not answer it finds nothing that is fresh: what the process
+    /// has is its own alone, and looked for once it knows that it goes without Redis.
+    pub(crate) async fn fetch_to_share(self) -> Found {
+        let view = self.cache.near.view(self.key);
+        match self.ask_redis(view).await {
+            Ok(answer) => self.found(answer, view),
+            Err(away) => self.nothing_here(view, away),
+        }
+    }
+
     /// What the answer of Redis to a look-up amounts to, or that there is none.
     pub(crate) async fn answer(self, read: Result<Read, Trouble>, view: View) -> Found {
         let answer = match answered(read, self.counters) {
@@ -162,6 +172,10 @@ impl Query<'_> {
         if let Some(value) = self.near() {
             return Found::Value(value);
         }
+        self.nothing_here(view, away)
+    }
+
+    fn nothing_here(self, view: View, away: Away) -> Found {
         let seen = Seen {
             near: view,
             remote: None,

@@ -80,9 +80,12 @@ impl Call {
         remote.map(|remote| remote.stamp.clone())
     }
 
-    /// The same after somebody else has been waited for, whose value is new.
+    /// What Redis has after somebody else has been waited for, whose value is new. It may be shared with whoever follows.
     pub(super) async fn look_again(&self, before: Option<Vec<u8>>) -> Found {
-        let found = match self.query().fetch().await {
+        let renews = self.refreshes() || self.warms();
+        let found = match self.query().fetch_to_share().await {
+            // What the process has is not what somebody else has put there.
+            Found::Aged(_, seen) if renews && seen.remote.is_none() => Found::Nothing(seen),
             Found::Aged(aged, seen) if self.refreshes() => {
                 match aged.age == Age::Early && self.stamp(&seen) != before {
                     true => Found::Value(aged.value),

@@ -19,7 +19,7 @@ use crate::seen::Seen;
 use crate::value::{Hands, Shared};
 
 /// What a call has to do.
-enum Turn {
+pub(super) enum Turn {
     /// Return this value.
     Found(Shared),
     /// Run the body, for everybody who asks meanwhile.
@@ -29,7 +29,7 @@ enum Turn {
 }
 
 /// The lead of a flight. The fields are dropped in this order, so that a successor is not taken for this thread.
-struct Lead {
+pub(super) struct Lead {
     leading: Leading,
     seat: Seat,
 }
@@ -132,7 +132,7 @@ impl Call {
         Turn::Alone
     }
 
-    fn take_plain_lead(&self, mut seat: Seat, seen: Seen) -> Turn {
+    pub(super) fn take_plain_lead(&self, mut seat: Seat, seen: Seen) -> Turn {
         seat.depart(seen.clone());
         // Whoever led before us may have filled since we looked. Who follows looks for himself, as in a call that can wait.
         if let Some(value) = self.query().near() {
