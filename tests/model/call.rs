@@ -47,7 +47,8 @@ impl Protocol<'_> {
         { invalidations }
             .zip(world.invalidations)
             .any(|(invalidation, stage)| {
-                invalidation.by == By::Process(process) && matches!(stage, Stage::Deleted(_))
+                let deletes = matches!(stage, Stage::Deleted(_) | Stage::HalfwayAgain(_));
+                invalidation.by == By::Process(process) && deletes
             })
     }
 
@@ -62,7 +63,11 @@ impl Protocol<'_> {
             connection: process.connection,
             ..View::default()
         };
-        call.phase = Phase::Asking;
+        call.alone = false;
+        call.phase = match self.configuration.redis {
+            true => Phase::Asking,
+            false => Phase::Here,
+        };
     }
 
     /// Whether an entry answers a read at this moment.
@@ -101,16 +106,6 @@ impl Protocol<'_> {
         Ok(world)
     }
 
-    pub(crate) fn unanswered(&self, world: &mut World, number: usize) {
-        let call = &mut world.calls[number];
-        call.alone = true;
-        call.phase = Phase::Answered {
-            hit: None,
-            behind: 0,
-            news: 0,
-        };
-    }
-
     pub(crate) fn answer(&self, mut world: World, number: usize) -> Outcome {
         let process = self.process_of(number);
         let call = &mut world.calls[number];
@@ -131,7 +126,7 @@ impl Protocol<'_> {
                 self.finish(world, number, version)
             }
             (None, Role::Leads(_)) => Ok(self.take_off(world, number)),
-            (None, _) => Ok(self.join(world, number)),
+            (None, _) => self.join(world, number),
         }
     }
 
@@ -190,15 +185,19 @@ pub(crate) const DONE: Call = Call {
 // --- who may join a flight ------------------------------------------------------------------
 
 impl Protocol<'_> {
-    pub(crate) fn join(&self, mut world: World, number: usize) -> World {
+    pub(crate) fn join(&self, mut world: World, number: usize) -> Outcome {
         let process = self.process_of(number);
-        if let Some(joinable) = world.processes[process].table
+        // Redis has not told it of what others invalidate, and nothing else may.
+        let blind = self.configuration.redis && !world.calls[number].view.answered;
+        let goes_alone = blind && !self.configuration.calls[number].near;
+        if !goes_alone
+            && let Some(joinable) = world.processes[process].table
             && let Some(flight) = &world.flights[usize::from(joinable)]
             && self.admits(flight, number, &world.calls[number].view)
         {
             world.calls[number].role = Role::Follows(joinable);
             world.calls[number].phase = Phase::Following;
-            return world;
+            return Ok(world);
         }
         let displaced = world.processes[process].table.replace(number as u8);
         world.flights[number] = Some(Flight {
@@ -207,7 +206,7 @@ impl Protocol<'_> {
             displaced,
         });
         world.calls[number].role = Role::Leads(number as u8);
-        self.take_off(world, number)
+        Ok(self.take_off(world, number))
     }
 
     pub(crate) fn admits(&self, flight: &Flight, caller: usize, view: &View) -> bool {
@@ -318,10 +317,7 @@ impl Protocol<'_> {
         let view = &world.calls[number].view;
         let missing = view.generations.contains(&0);
         let phase = match (view.answered, world.calls[number].changes) {
-            (false, _) => {
-                self.depart_flight(&mut world, number);
-                Phase::Ready
-            }
+            (false, _) => Phase::DepartingHere,
             // In a fleet whoever does not get the lease waits, so nobody has to give up.
             (true, MAX_CHANGES) if self.configuration.coalesce == Coalesce::Process => {
                 self.depart_flight(&mut world, number);
@@ -431,7 +427,7 @@ impl Protocol<'_> {
             let loads = matches!(other.phase, Phase::Loading(_));
             let beside = displaced(&world, call.role, other.role)
                 || displaced(&world, other.role, call.role);
-            if loads && beside && is_same_view(&call.view, &other.view) {
+            if loads && beside && self.is_same_view(&call.view, &other.view) {
                 return Err("P4: two bodies run in one process under one view");
             }
         }
@@ -457,7 +453,8 @@ impl Protocol<'_> {
             unreachable!("only a leader that loads lands");
         };
         // An envelope names every generation, so without one of them there is nothing to store.
-        let may_fill = call.leave != 0 && !call.view.generations.contains(&0);
+        let leased = call.leave != 0 && !call.view.generations.contains(&0);
+        let may_fill = leased || !self.configuration.redis;
         call.phase = Phase::Filling(version);
         self.land_flight(&mut world, flight, version);
         if may_fill {
@@ -513,9 +510,19 @@ impl Protocol<'_> {
         let (Phase::Filled { version, .. }, Role::Leads(flight)) = (call.phase, call.role) else {
             unreachable!("only a leader that has filled leaves");
         };
-        self.insert_near(&mut world, number, version);
+        if call.view.answered {
+            self.insert_near(&mut world, number, version);
+        }
         self.leave_table(&mut world, number, flight);
         self.finish(world, number, version)
+    }
+
+    /// Whether two loads are one too many: they run under the same lease, or without Redis, and nothing had changed in between.
+    pub(crate) fn is_same_view(&self, one: &View, other: &View) -> bool {
+        let leased = one.lease != 0 && one.lease == other.lease && !one.generations.contains(&0);
+        (leased || !self.configuration.redis)
+            && one.epochs == other.epochs
+            && one.generations == other.generations
     }
 }
 
@@ -526,13 +533,4 @@ pub(crate) fn displaced(world: &World, new: Role, old: Role) -> bool {
     };
     let new = world.flights[usize::from(new)];
     new.is_some_and(|new| new.displaced == Some(old))
-}
-
-/// Whether two loads are one too many: they run under the same lease, and nothing had changed in between.
-pub(crate) fn is_same_view(one: &View, other: &View) -> bool {
-    let leased = one.lease != 0 && one.lease == other.lease;
-    leased
-        && !one.generations.contains(&0)
-        && one.epochs == other.epochs
-        && one.generations == other.generations
 }

@@ -13,7 +13,9 @@ pub(crate) struct Configuration {
     /// Generations that every entry names; the others never change.
     pub(crate) levels: usize,
     pub(crate) coalesce: Coalesce,
-    /// Whether there is a near tier in front of Redis.
+    /// Whether there is a Redis; else all calls are those of one process.
+    pub(crate) redis: bool,
+    /// Whether there is a near tier, in front of Redis or alone.
     pub(crate) near: bool,
     /// The entry that stands in Redis at the beginning, and in the near tier of each process.
     pub(crate) warm: Option<Version>,
@@ -55,6 +57,19 @@ pub(crate) enum What {
 }
 
 impl Configuration {
+    /// Whether an invalidation has a local pass before a deletion that somebody could notice.
+    pub(crate) fn forgets_before_it_deletes(&self) -> bool {
+        let reads = |process| self.calls.iter().any(|call| call.process == process);
+        let mut invalidations = self.invalidations.iter();
+        self.redis
+            && invalidations.any(|one| matches!(one.by, By::Process(process) if reads(process)))
+    }
+
+    /// Whether a call may have to do without Redis.
+    pub(crate) fn loads_without_redis(&self) -> bool {
+        !self.redis || self.events.contains(&Event::Unanswered)
+    }
+
     /// Nothing but calls: then a body has no reason to run twice.
     pub(crate) fn is_quiet(&self) -> bool {
         self.invalidations.is_empty() && self.events.is_empty()
@@ -101,9 +116,17 @@ const PLAIN: Configuration = Configuration {
     invalidations: &[],
     levels: 1,
     coalesce: Coalesce::Process,
+    redis: true,
     near: false,
     warm: None,
     events: &[],
+};
+
+/// A cache in process alone.
+const ALONE: Configuration = Configuration {
+    redis: false,
+    near: true,
+    ..PLAIN
 };
 
 pub(crate) const SHORT: &[Configuration] = &[
@@ -159,15 +182,17 @@ pub(crate) const SHORT: &[Configuration] = &[
     },
     Configuration {
         name: "Redis does not answer",
-        calls: &[asks(0), asks(0)],
-        invalidations: &[by(0, PREFIX), by(1, ENTRY)],
+        calls: &[near(0), near(0)],
+        invalidations: &[by(0, PREFIX)],
+        near: true,
         events: &[Event::Unanswered],
         ..PLAIN
     },
     Configuration {
         name: "Redis does not answer, and an entry is invalidated",
-        calls: &[asks(0), asks(0)],
+        calls: &[near(0), near(0)],
         invalidations: &[by(0, ENTRY)],
+        near: true,
         events: &[Event::Unanswered],
         ..PLAIN
     },
@@ -328,6 +353,50 @@ pub(crate) const SHORT: &[Configuration] = &[
         events: &[Event::Crash],
         ..PLAIN
     },
+    Configuration {
+        name: "alone: calls",
+        calls: &[near(0), near(0), near(0)],
+        ..ALONE
+    },
+    Configuration {
+        name: "alone: an entry is invalidated",
+        calls: &[near(0), near(0), near(0)],
+        invalidations: &[by(0, ENTRY)],
+        ..ALONE
+    },
+    Configuration {
+        name: "alone: an entry is evicted, and invalidated",
+        calls: &[near(0), near(0), near(0)],
+        invalidations: &[by(0, ENTRY)],
+        warm: Some(0),
+        events: &[Event::EvictNear],
+        ..ALONE
+    },
+    Configuration {
+        name: "alone: an entry is invalidated twice",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(0, ENTRY), by(0, ENTRY)],
+        ..ALONE
+    },
+    Configuration {
+        name: "alone: a prefix is invalidated",
+        calls: &[near(0), near(0), near(0)],
+        invalidations: &[by(0, PREFIX)],
+        ..ALONE
+    },
+    Configuration {
+        name: "alone: an entry and a prefix are invalidated",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(0, ENTRY), by(0, PREFIX)],
+        ..ALONE
+    },
+    Configuration {
+        name: "alone: a crash, and an entry is invalidated",
+        calls: &[near(0), near(0), near(0)],
+        invalidations: &[by(0, ENTRY)],
+        events: &[Event::Crash],
+        ..ALONE
+    },
 ];
 
 /// Millions of states each.
@@ -367,5 +436,52 @@ pub(crate) const LONG: &[Configuration] = &[
         warm: Some(0),
         events: &[Event::LoseConnection],
         ..PLAIN
+    },
+    Configuration {
+        name: "near tier: a fleet, and Redis does not answer",
+        calls: &[near(0), near(0), asks(1)],
+        invalidations: &[by(0, ENTRY)],
+        near: true,
+        warm: Some(0),
+        coalesce: Coalesce::Fleet,
+        events: &[Event::Unanswered, Event::Timer],
+        ..PLAIN
+    },
+    Configuration {
+        name: "near tier: three calls, and Redis does not answer",
+        calls: &[near(0), near(0), near(0)],
+        invalidations: &[by(0, ENTRY)],
+        near: true,
+        warm: Some(0),
+        events: &[Event::Unanswered],
+        ..PLAIN
+    },
+    Configuration {
+        name: "Redis does not answer two processes that invalidate",
+        calls: &[near(0), near(0)],
+        invalidations: &[by(0, PREFIX), by(1, ENTRY)],
+        near: true,
+        events: &[Event::Unanswered],
+        ..PLAIN
+    },
+    Configuration {
+        name: "alone: three calls, and an entry twice",
+        calls: &[near(0), near(0), near(0)],
+        invalidations: &[by(0, ENTRY), by(0, ENTRY)],
+        ..ALONE
+    },
+    Configuration {
+        name: "alone: three calls, an entry and a prefix",
+        calls: &[near(0), near(0), near(0)],
+        invalidations: &[by(0, ENTRY), by(0, PREFIX)],
+        ..ALONE
+    },
+    Configuration {
+        name: "alone: accidents",
+        calls: &[near(0), near(0), near(0), near(0)],
+        invalidations: &[by(0, ENTRY)],
+        warm: Some(0),
+        events: &[Event::Crash, Event::EvictNear],
+        ..ALONE
     },
 ];

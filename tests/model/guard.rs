@@ -1,12 +1,14 @@
 //! What the protocol consists of: each guard stands against one thing that happens without it.
 
+use crate::configuration::Configuration;
+
 /// What a search finds once a guard is left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Found {
     /// A broken promise, in the configuration of this name.
     In(&'static str),
-    /// Nothing in any configuration, for this reason.
-    Nowhere(&'static str),
+    /// Nothing in any of the configurations in which it could matter, for this reason.
+    Nowhere(fn(&Configuration) -> bool, &'static str),
 }
 
 macro_rules! guards {
@@ -56,11 +58,14 @@ guards! {
     DepartureAfterTheAnswer => In("calls of one process"),
     /// Local epochs end, flights are detached and near entries removed before the deletion.
     LocalPassBefore => Nowhere(
+        Configuration::forgets_before_it_deletes,
         "the promises speak of what begins after the return, and by then the second pass is over; \
          the first one only makes the near tier forget a round trip earlier",
     ),
     /// The same after the deletion.
     LocalPassAfter => In("near tier: its own prefix is invalidated"),
+    /// A local pass takes the flight of its entry out of the table before it removes the near entry.
+    DetachedBeforeRemoved => In("alone: an entry is invalidated"),
     /// A local pass takes the flight of its entry out of the table.
     FlightsDetached => In("Redis does not answer, and an entry is invalidated"),
     /// A near hit names the local epochs of this moment.
@@ -81,6 +86,23 @@ guards! {
     PushesBeforeLaterReplies => In("near tier: calls with and without it"),
     /// A generation that is created again has another token.
     TokensNeverRepeat => In("a prefix is invalidated"),
+    /// Without Redis the flight departs before its load begins.
+    DepartureWithoutRedis => In("alone: a prefix is invalidated"),
+    /// It departs before its leader looks into the near tier once more.
+    DepartureBeforeTheSecondLook => Nowhere(
+        Configuration::loads_without_redis,
+        "what the leader finds there is not shared, so nobody who joins meanwhile gets it",
+    ),
+    /// A leader without Redis looks into the near tier once more.
+    SecondLookWithoutRedis => In("alone: calls"),
+    /// What a leader finds there is not shared: its flight is dissolved.
+    FoundIsNotShared => In("alone: an entry is invalidated"),
+    /// Without Redis a load is kept while its flight is the one of the table.
+    KeptByTheFlightOfTheTable => In("alone: an entry is invalidated"),
+    /// What that is, is looked at and acted on under the lock of the table.
+    KeptUnderTheLock => In("alone: an entry is invalidated"),
+    /// It is kept under the epochs from before the load, not those at the fill.
+    KeptUnderEpochsFromBefore => In("alone: a prefix is invalidated"),
     /// The lease of a dead holder ends.
     LeasesEnd => In("a fleet and a crash"),
     /// Invalidating an entry deletes its lease too.

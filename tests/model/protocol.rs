@@ -5,7 +5,7 @@ use crate::configuration::{By, Configuration, What};
 use crate::guard::Guard;
 use crate::world::{
     CALLS, Entry, Event, FRESH, FlightPhase, LEVELS, Near, PROCESSES, Phase, Process, Redis, Role,
-    Stage, Token, Watched, World,
+    Stage, Token, Version, Watched, World,
 };
 
 /// Times a leader looks again because the entry changed under it; 3 in the runtime, where more calls can change it. With 1
@@ -28,8 +28,20 @@ pub(crate) enum Step {
     Begin(usize),
     /// The `MGET` reaches the server.
     LookUp(usize),
-    /// The `MGET` is not answered.
+    /// The `MGET`, or what a leader asks, is not answered.
     Unanswered(usize),
+    /// The call looks into the near tier instead.
+    LookHere(usize),
+    /// It joins a flight, or begins one.
+    Join(usize),
+    /// Its flight departs without Redis.
+    DepartHere(usize),
+    /// It looks into the near tier once more.
+    LookAgain(usize),
+    /// It returns what it found there.
+    ReturnFound(usize),
+    /// It puts what it has loaded into the near tier.
+    Keep(usize),
     /// The reply reaches the call: it is a hit, or the call joins a flight, or a leader goes on.
     Answer(usize),
     /// A follower gets the value, or takes the seat of a leader that was dropped.
@@ -52,11 +64,15 @@ pub(crate) enum Step {
     Fill(usize),
     /// Its answer reaches the leader, who inserts into the near tier and leaves.
     Leave(usize),
-    /// The truth is written; then the first local pass.
+    /// The truth is written; then the first half of the first local pass, which is all of it for a level.
     BeginInvalidation(usize),
+    /// The second half of a local pass of an entry's invalidation.
+    Remove(usize),
     /// `UNLINK`.
     Delete(usize),
-    /// The second local pass; then the invalidation has returned.
+    /// The first half of the second local pass.
+    DetachAgain(usize),
+    /// What is left of the second local pass; then the invalidation has returned.
     Return(usize),
     /// A push reaches the process.
     Push(usize),
@@ -66,7 +82,10 @@ pub(crate) enum Step {
     LeaseEnds,
     EvictEntry,
     EvictGeneration(usize),
+    EvictNear,
     ExpireLease,
+    /// A leader that waits looks again, though nothing has changed.
+    Timer(usize),
     /// A leader is dropped.
     Crash(usize),
     LoseConnection(usize),
@@ -87,8 +106,9 @@ impl Model for Protocol<'_> {
         let warm = self.configuration.warm;
         let present = |level| Token::from(warm.is_some() || level >= self.configuration.levels);
         let generations = std::array::from_fn(present);
+        let in_redis = warm.filter(|_| self.configuration.redis);
         let redis = Redis {
-            entry: warm.map(|version| Entry {
+            entry: in_redis.map(|version| Entry {
                 version,
                 stamp: 1,
                 generations,
@@ -179,6 +199,13 @@ impl Protocol<'_> {
             }
             Phase::Granted | Phase::Held | Phase::Changed => (Step::Depart(number), Self::depart),
             Phase::Waiting if Self::has_changed(world, number) => (Step::Wake(number), Self::wake),
+            Phase::Here => (Step::LookHere(number), Self::look_here),
+            Phase::Joining => (Step::Join(number), Self::join),
+            Phase::DepartingHere => (Step::DepartHere(number), Self::depart_here),
+            Phase::LookingAgain => (Step::LookAgain(number), Self::look_again),
+            Phase::Found(_) => (Step::ReturnFound(number), Self::return_found),
+            Phase::Filling(_) if !self.configuration.redis => (Step::Keep(number), Self::keep),
+            Phase::Keeping(_) => (Step::Keep(number), Self::insert_late),
             Phase::Ready => (Step::Load(number), Self::load),
             Phase::Loading(_) => (Step::Land(number), Self::land),
             Phase::Filled { behind, .. } if in_time(behind) => (Step::Leave(number), Self::leave),
@@ -210,7 +237,7 @@ impl Protocol<'_> {
         flight.is_some_and(|flight| flight.phase != FlightPhase::Led)
     }
 
-    /// Whether another look would see something else; the timer that makes a waiting leader look for nothing is left out.
+    /// Whether another look would see something else; a timer may make a waiting leader look for nothing.
     fn has_changed(world: &World, number: usize) -> bool {
         let view = &world.calls[number].view;
         view.lease != world.redis.lease || view.stamp != world.redis.stamp()
@@ -221,20 +248,32 @@ impl Protocol<'_> {
             return;
         };
         let mut next = *world;
+        let what = invalidation.what;
         let step = match (world.invalidations[number], invalidation.by) {
             (Stage::Waiting, by) => {
                 next.truth += 1;
-                next.invalidations[number] = Stage::Begun(next.truth);
-                if let By::Process(process) = by
-                    && self.has(Guard::LocalPassBefore)
-                {
-                    self.forget_locally(&mut next.processes[process], invalidation.what);
-                }
+                let before = self.has(Guard::LocalPassBefore) || !self.configuration.redis;
+                next.invalidations[number] = match by {
+                    By::Process(process) if before => {
+                        self.forget_first(&mut next.processes[process], what);
+                        after_first_half(what, next.truth)
+                    }
+                    By::Process(_) | By::Operator => Stage::Begun(next.truth),
+                };
                 Step::BeginInvalidation(number)
+            }
+            (Stage::Halfway(version), By::Process(process)) => {
+                self.forget_second(&mut next.processes[process]);
+                next.invalidations[number] = Stage::Begun(version);
+                Step::Remove(number)
+            }
+            (Stage::Begun(version), by) if !self.configuration.redis => {
+                settle_invalidation(&mut next, number, by, version);
+                Step::Return(number)
             }
             (Stage::Begun(_), By::Process(process)) if world.processes[process].lost => return,
             (Stage::Begun(version), by) => {
-                self.delete(&mut next, by, invalidation.what);
+                self.delete(&mut next, by, what);
                 for (process, deleted) in next.redis.deleted.iter_mut().enumerate() {
                     if self.configuration.near && by != By::Process(process) {
                         *deleted = version.max(*deleted);
@@ -243,19 +282,30 @@ impl Protocol<'_> {
                 next.invalidations[number] = Stage::Deleted(version);
                 Step::Delete(number)
             }
+            (Stage::Deleted(version), By::Process(process))
+                if what == What::Entry && self.has(Guard::LocalPassAfter) =>
+            {
+                self.forget_first(&mut next.processes[process], what);
+                next.invalidations[number] = Stage::HalfwayAgain(version);
+                Step::DetachAgain(number)
+            }
             (Stage::Deleted(version), by) => {
-                if let By::Process(process) = by {
-                    let process = &mut next.processes[process];
-                    if self.has(Guard::LocalPassAfter) {
-                        self.forget_locally(process, invalidation.what);
-                    }
-                    process.settled = process.settled.max(version);
+                if let By::Process(process) = by
+                    && self.has(Guard::LocalPassAfter)
+                {
+                    self.forget_first(&mut next.processes[process], what);
                 }
-                next.settled = next.settled.max(version);
-                next.invalidations[number] = Stage::Returned;
+                settle_invalidation(&mut next, number, by, version);
                 Step::Return(number)
             }
-            (Stage::Returned, _) => return,
+            (Stage::HalfwayAgain(version), by) => {
+                if let By::Process(process) = by {
+                    self.forget_second(&mut next.processes[process]);
+                }
+                settle_invalidation(&mut next, number, by, version);
+                Step::Return(number)
+            }
+            (Stage::Halfway(_), By::Operator) | (Stage::Returned, _) => return,
         };
         add.push((step, self.settle(next)));
     }
@@ -315,6 +365,11 @@ impl Protocol<'_> {
                 self.changed(next, Watched::Entry, By::Operator);
             });
         }
+        if may(Event::EvictNear) && world.processes[0].near.is_some() {
+            after(Step::EvictNear, Event::EvictNear, &|next| {
+                next.processes[0].near = None;
+            });
+        }
         for level in 0..self.configuration.levels {
             if may(Event::EvictGeneration) && world.redis.generations[level] != 0 {
                 after(
@@ -337,7 +392,12 @@ impl Protocol<'_> {
                     self.crash(next, number);
                 });
             }
-            if may(Event::Unanswered) && call.phase == Phase::Asking {
+            if may(Event::Timer) && call.phase == Phase::Waiting {
+                after(Step::Timer(number), Event::Timer, &|next| {
+                    self.take_marks(next, number);
+                });
+            }
+            if may(Event::Unanswered) && asks_redis(call.phase) {
                 after(Step::Unanswered(number), Event::Unanswered, &|next| {
                     self.unanswered(next, number);
                 });
@@ -383,4 +443,36 @@ impl Protocol<'_> {
         );
         Ok(world)
     }
+}
+
+/// Whether a call waits for Redis.
+fn asks_redis(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Asking
+            | Phase::Renewing
+            | Phase::Renewed
+            | Phase::Acquiring
+            | Phase::Granted
+            | Phase::Held
+            | Phase::Changed
+    )
+}
+
+/// The stage after the first half of a local pass: a level has no second one.
+fn after_first_half(what: What, version: Version) -> Stage {
+    match what {
+        What::Entry => Stage::Halfway(version),
+        What::Level(_) => Stage::Begun(version),
+    }
+}
+
+/// From here on an invalidation binds all calls that begin.
+fn settle_invalidation(world: &mut World, number: usize, by: By, version: Version) {
+    if let By::Process(process) = by {
+        let settled = &mut world.processes[process].settled;
+        *settled = version.max(*settled);
+    }
+    world.settled = world.settled.max(version);
+    world.invalidations[number] = Stage::Returned;
 }

@@ -54,7 +54,10 @@ impl Protocol<'_> {
         let Role::Leads(flight) = call.role else {
             unreachable!("only a leader's crash matters");
         };
-        let landed = matches!(call.phase, Phase::Filling(_) | Phase::Filled { .. });
+        let landed = matches!(
+            call.phase,
+            Phase::Filling(_) | Phase::Keeping(_) | Phase::Filled { .. }
+        );
         let prepared = matches!(call.phase, Phase::Ready | Phase::Loading(_));
         if !prepared {
             self.give_back(world, number);
@@ -95,17 +98,32 @@ impl Protocol<'_> {
         }
     }
 
-    /// What an invalidation ends in its own process.
-    pub(crate) fn forget_locally(&self, process: &mut Process, what: What) {
+    /// The first half of what an invalidation ends in its own process: the flight of its entry, or all there is of a level.
+    pub(crate) fn forget_first(&self, process: &mut Process, what: What) {
         match what {
-            What::Entry => {
-                if self.has(Guard::FlightsDetached) {
-                    process.table = None;
-                }
-                process.mark = FRESH;
-                process.near = None;
-            }
+            What::Entry if self.has(Guard::DetachedBeforeRemoved) => self.detach(process),
+            What::Entry => remove(process),
             What::Level(level) => process.epochs[usize::from(level)] = FRESH,
         }
     }
+
+    /// The second half, of an entry.
+    pub(crate) fn forget_second(&self, process: &mut Process) {
+        match self.has(Guard::DetachedBeforeRemoved) {
+            true => remove(process),
+            false => self.detach(process),
+        }
+    }
+
+    fn detach(&self, process: &mut Process) {
+        if self.has(Guard::FlightsDetached) {
+            process.table = None;
+        }
+    }
+}
+
+/// The mark moves and the near entry goes, under one lock.
+fn remove(process: &mut Process) {
+    process.mark = FRESH;
+    process.near = None;
 }

@@ -39,19 +39,23 @@ pub(crate) struct World {
 pub(crate) enum Event {
     EvictEntry,
     EvictGeneration,
+    /// The near tier of the first process drops what it has.
+    EvictNear,
     /// The lease ends while its holder is alive.
     ExpireLease,
     /// A leader is dropped.
     Crash,
     LoseConnection,
-    /// Redis does not answer a look-up.
+    /// A leader that waits for another process looks again, though nothing has changed.
+    Timer,
+    /// Redis does not answer a request of a call.
     Unanswered,
     /// A process prolongs the life of the generations.
     Prolong,
 }
 
 impl Event {
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const COUNT: usize = 9;
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -190,7 +194,15 @@ pub(crate) enum Phase {
         behind: u8,
         news: Version,
     },
+    /// There is no answer of Redis, so the process is asked.
+    Here,
+    /// It has nothing either: to join a flight, or to lead one.
+    Joining,
     Following,
+    /// A leader without Redis: to depart, to look into the near tier once more, and what was found there.
+    DepartingHere,
+    LookingAgain,
+    Found(Version),
     /// The missing generations are to be created (`SET NX`), then to be read (`GET`).
     Renewing,
     Renewed,
@@ -205,6 +217,8 @@ pub(crate) enum Phase {
     /// The body has read the truth.
     Loading(Version),
     Filling(Version),
+    /// It is decided that the near tier gets it; a step of its own only without the lock under which it does.
+    Keeping(Version),
     /// The server has stored it, and replied behind so many pushes.
     Filled {
         version: Version,
@@ -257,10 +271,14 @@ pub(crate) struct Cabin {
 pub(crate) enum Stage {
     #[default]
     Waiting,
-    /// The truth is written, and the first local pass is over.
+    /// The truth is written, and the first half of the first local pass is over.
+    Halfway(Version),
+    /// The first local pass is over.
     Begun(Version),
     /// Redis has deleted.
     Deleted(Version),
+    /// The first half of the second local pass is over.
+    HalfwayAgain(Version),
     Returned,
 }
 
@@ -295,7 +313,10 @@ impl World {
         }
         let mut undecided = 0;
         for (number, call) in self.calls.iter().enumerate() {
-            let asks = matches!(call.phase, Phase::Asking | Phase::Answered { .. });
+            let asks = matches!(
+                call.phase,
+                Phase::Asking | Phase::Answered { .. } | Phase::Here | Phase::Joining
+            );
             undecided |= u8::from(asks && call.role == Role::None) << number;
         }
         for flight in self.flights.iter_mut().flatten() {
