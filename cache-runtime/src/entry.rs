@@ -1,5 +1,6 @@
 //! One entry, read from and packed for the tiers.
 
+mod away;
 mod judge;
 mod many;
 mod parcel;
@@ -23,6 +24,7 @@ use crate::store::{Read, Trouble, Watch};
 use crate::traced::{Source, Trace};
 use crate::value::envelope::{Envelope, Generations};
 use crate::value::{Identity, Kind, Shared};
+use away::{Away, answered};
 use judge::{Judged, Life, Mismatch, judge, seen_in};
 pub(crate) use many::fetch_many;
 pub(crate) use parcel::Parcel;
@@ -379,25 +381,6 @@ struct Wider {
     levels: usize,
     tags: Tags,
     read: Read,
-}
-
-/// Why there is no answer of Redis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Away {
-    /// There is no Redis, or it is known to be away and was not asked.
-    Known,
-    /// It was asked, and failed.
-    Failed,
-}
-
-fn answered(read: Result<Read, Trouble>, counters: &Counters) -> Result<Read, Away> {
-    read.map_err(|trouble| match trouble.is_failure() {
-        false => Away::Known,
-        true => {
-            counters.errors.one();
-            Away::Failed
-        }
-    })
 }
 
 /// The generations that a fill is bound to; `None` where one could not be had.
