@@ -70,9 +70,9 @@ impl Tier {
         let weigher = Weigher { unit, share };
         let hot = Arc::new(Hot::new(memory_limit));
         let cooled = Arc::clone(&hot);
-        let entries = Moka::builder()
+        let entries = Moka::<Box<str>, Arc<Kept>>::builder()
             .max_capacity(capacity)
-            .weigher(move |key: &Box<str>, kept: &Arc<Kept>| weigher.weigh(key, kept))
+            .weigher(move |key, kept| weigher.weigh(key, kept))
             .expire_after(UntilDeadline)
             .eviction_listener(move |key, kept, _| cooled.gone(&key, &kept))
             .build();
