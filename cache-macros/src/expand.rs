@@ -11,7 +11,7 @@ mod put;
 
 use crate::arguments::{Argument, Binding, Shown};
 use crate::function::Boxed;
-use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Run, Target};
+use crate::model::{CachedFn, Frame, InvalidatingFn, Key, Part, Policy, Run, Target};
 use crate::options::When;
 use policy::{links, with_computed_ttl, with_rules};
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
@@ -32,21 +32,14 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
     if let Some(batch) = batch {
         return batch::batch(&frame, &policy, &key, &tags, &batch);
     }
-    // One place for all that needs a value that can be cached, so that one that cannot is one error.
     let place = at(frame.returned.span());
-    let (private, name, returned) = (frame.private(), frame.name(), &frame.returned);
-    let (new, key): (_, Vec<_>) = match &key {
-        Key::Arguments(arguments) => (quote!(new), arguments.iter().map(argument).collect()),
-        Key::Template(parts) => (quote!(with_template), template("key", parts)),
-    };
-    let key = closure("key", &key);
+    let key_of = closure("key", &written(&key));
     let tagging = tagging(&tags);
     let tags = with_tags(&tags, place);
-    let links = links(&policy);
     let bypass = policy::bypass(&policy);
     let begin = match &bypass {
-        Some(_) => quote_spanned!(place=> begin_unless(bypass, &__SITE, outcome, #key)),
-        None => quote_spanned!(place=> begin(&__SITE, outcome, #key)),
+        Some(_) => quote_spanned!(place=> begin_unless(bypass, &__SITE, outcome, #key_of)),
+        None => quote_spanned!(place=> begin(&__SITE, outcome, #key_of)),
     };
     let computed_ttl = with_computed_ttl(&policy.ttl, place);
     let rules = with_rules(&policy, place);
@@ -57,8 +50,34 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         Run::Owned => quote_spanned!(place=> let load = #body; call.run_owned(load).await),
         Run::Plain => quote_spanned!(place=> call.run_plain(#body)),
     };
+    let call = call(&frame, &policy, &key, tagging, begin);
     frame.with_block(quote_spanned! {place=>
         #bypass
+        #call
+        #tags
+        #computed_ttl
+        #rules
+        #run
+    })
+}
+
+/// `let call = ..;`, or the return of a hit. `ask` is what asks for it, of `__SITE` and `outcome`.
+fn call(
+    frame: &Frame,
+    policy: &Policy,
+    key: &Key,
+    tagging: Option<TokenStream>,
+    ask: TokenStream,
+) -> TokenStream {
+    // One place for all that needs a value that can be cached, so that one that cannot is one error.
+    let place = at(frame.returned.span());
+    let (private, name, returned) = (frame.private(), frame.name(), &frame.returned);
+    let links = links(policy);
+    let new = match key {
+        Key::Arguments(_) => quote!(new),
+        Key::Template(_) => quote!(with_template),
+    };
+    quote_spanned! {place=>
         let call = {
             use #private::{self, ViaResult as _, ViaValue as _};
             static __SITE: __private::CallSite = __private::CallSite::#new(
@@ -67,16 +86,20 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
                 __private::Policy::DEFAULT #links #tagging,
             );
             let outcome = (&__private::Returns::<#returned>::HERE).outcome();
-            match __private::#begin {
+            match __private::#ask {
                 ::core::ops::ControlFlow::Break(hit) => return hit,
                 ::core::ops::ControlFlow::Continue(call) => call,
             }
         };
-        #tags
-        #computed_ttl
-        #rules
-        #run
-    })
+    }
+}
+
+/// What writes a key.
+fn written(key: &Key) -> Vec<TokenStream> {
+    match key {
+        Key::Arguments(arguments) => arguments.iter().map(argument).collect(),
+        Key::Template(parts) => template("key", parts),
+    }
 }
 
 /// `.tagging("genre:{genre}")`: enough to tell, at a hit, that an entry was kept under these tags.

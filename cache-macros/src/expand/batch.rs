@@ -1,6 +1,6 @@
 //! A function of many ids: its body is a closure, which takes those that nobody has.
 
-use super::{argument, at, policy, tagging, template, value};
+use super::{at, call, policy, tagging, template, value, written};
 use crate::arguments::{Argument, Binding};
 use crate::model::{Batch, Frame, Key, Part, Policy, mentions};
 use proc_macro2::{Ident, Span, TokenStream};
@@ -16,15 +16,9 @@ pub(super) fn batch(
     batch: &Batch,
 ) -> TokenStream {
     let place = at(frame.returned.span());
-    let (private, name, returned) = (frame.private(), frame.name(), &frame.returned);
-    let (new, key): (_, Vec<_>) = match key {
-        Key::Arguments(arguments) => (quote!(new), arguments.iter().map(argument).collect()),
-        Key::Template(parts) => (quote!(with_template), template("key", parts)),
-    };
-    let key = of_one("key", Some(&batch.one), &key);
+    let key_of = of_one("key", Some(&batch.one), &written(key));
     let tagging = tagging(tags);
     let tags = with_tags(tags, batch, place);
-    let links = policy::links(policy);
     let bypass = policy::bypass(policy);
     let bypasses = match &bypass {
         Some(_) => quote_spanned!(place=> bypass),
@@ -42,21 +36,11 @@ pub(super) fn batch(
         false => quote_spanned!(place=> &#list),
     };
     let (spares, load) = load(frame, batch, place);
+    let ask = quote_spanned!(place=> batch(#bypasses, &__SITE, outcome, __private::#holds, #ids, #key_of));
+    let call = call(frame, policy, key, tagging, ask);
     let statements = quote_spanned! {place=>
         #bypass
-        let call = {
-            use #private::{self, ViaResult as _, ViaValue as _};
-            static __SITE: __private::CallSite = __private::CallSite::#new(
-                #name,
-                ::core::module_path!(),
-                __private::Policy::DEFAULT #links #tagging,
-            );
-            let outcome = (&__private::Returns::<#returned>::HERE).outcome();
-            match __private::batch(#bypasses, &__SITE, outcome, __private::#holds, #ids, #key) {
-                ::core::ops::ControlFlow::Break(hit) => return hit,
-                ::core::ops::ControlFlow::Continue(call) => call,
-            }
-        };
+        #call
         #tags
         #computed_ttl
         #rules
