@@ -90,27 +90,41 @@ impl Crate {
             // Else a check of what has not changed checks nothing.
             .env("CARGO_INCREMENTAL", "0")
             .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command
     }
 
-    /// Seconds until that command of cargo's has ended well.
-    fn seconds(&self, arguments: &[&str]) -> Outcome<f64> {
-        let start = Instant::now();
+    /// What that command of cargo's has taken until it ended well.
+    fn cost(&self, arguments: &[&str]) -> Outcome<Cost> {
+        let (start, processor) = (Instant::now(), processor_seconds());
         let output = self.cargo(arguments).output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
         }
-        Ok(start.elapsed().as_secs_f64())
+        let seconds = start.elapsed().as_secs_f64();
+        let processor = processor.zip(processor_seconds());
+        Ok(Cost {
+            seconds,
+            processor: processor.map(|(before, after)| after - before),
+        })
     }
 
-    fn clean_build(&self) -> Outcome<f64> {
+    fn clean_build(&self) -> Outcome<Cost> {
+        self.clean()?;
+        let cost = self.cost(&["build"])?;
+        // Else the next one is written to a fuller disk.
+        self.clean()?;
+        Ok(cost)
+    }
+
+    fn clean(&self) -> Outcome<()> {
         if self.target.exists() {
             fs::remove_dir_all(&self.target)?;
         }
-        self.seconds(&["build"])
+        Ok(())
     }
 
     /// Dependencies are there, the crate itself is not.
@@ -119,13 +133,32 @@ impl Crate {
             .append(true)
             .open(self.folder.join("src/lib.rs"))?;
         file.set_modified(std::time::SystemTime::now())?;
-        self.seconds(&["check"])
+        Ok(self.cost(&["check"])?.seconds)
     }
 
     fn tree_lines(&self) -> Outcome<f64> {
         let output = self.cargo(&["tree"]).output()?;
         Ok(String::from_utf8(output.stdout)?.lines().count() as f64)
     }
+}
+
+/// What a build took.
+struct Cost {
+    seconds: f64,
+    /// Those of all processors together, which other work on the machine hardly changes; `None` where they are not told.
+    processor: Option<f64>,
+}
+
+/// What the processes took that this one has waited for, and those that they have waited for.
+fn processor_seconds() -> Option<f64> {
+    // Of Linux, as programs see them.
+    const TICKS_PER_SECOND: f64 = 100.0;
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the program, in brackets, may have spaces. `cutime` and `cstime` are the 14th and 15th field after it.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(13).take(2);
+    let ticks: Vec<f64> = ticks.filter_map(|field| field.parse().ok()).collect();
+    (ticks.len() == 2).then(|| ticks.iter().sum::<f64>() / TICKS_PER_SECOND)
 }
 
 fn here() -> &'static Path {
@@ -171,14 +204,20 @@ fn measure(scratch: &Path, rounds: usize, samples: &mut Samples) -> Outcome<()> 
             Crate::new(scratch, "hello-cached", cached, "main.rs", CACHED)?,
         ),
     ];
+    // Once before it counts, so that what both compile has been read from the disk.
+    let [(_, first), _] = &programs;
+    first.clean_build()?;
     for round in 0..rounds {
-        for (candidate, program) in &programs {
-            samples.add("build", candidate, "seconds", round, program.clean_build()?);
+        let mut turns: Vec<_> = programs.iter().collect();
+        turns.rotate_left(round % programs.len());
+        for (candidate, program) in turns {
+            let cost = program.clean_build()?;
+            samples.add("build", candidate, "seconds", round, cost.seconds);
+            if let Some(processor) = cost.processor {
+                samples.add("build", candidate, "processor_s", round, processor);
+            }
             samples.add("build", candidate, "tree", round, program.tree_lines()?);
         }
-    }
-    for (_, program) in &programs {
-        fs::remove_dir_all(&program.target)?;
     }
 
     let plain = functions(|_| String::new());

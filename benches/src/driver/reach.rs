@@ -322,6 +322,12 @@ fn around(samples: &Samples) -> Vec<Row> {
             over_cached("seconds"),
         ),
         row(
+            "the same, in processor time",
+            AtMost(1.0),
+            TIMES,
+            over_cached("processor_s"),
+        ),
+        row(
             "lines of its `cargo tree` over those with `cached`",
             AtMost(1.0),
             TIMES,

@@ -154,6 +154,10 @@ impl Kept {
     }
 
     /// Estimated bytes of the value, and of what it hardly ever has in common with others.
+    #[cfg_attr(
+        not(feature = "fallback"),
+        expect(dead_code, reason = "there is no tier")
+    )]
     pub(super) fn weight(&self) -> usize {
         let places = self.common.more.len();
         let own = size_of::<Common>() + places * size_of::<u16>();
@@ -360,6 +364,17 @@ mod tests {
             ..entry(&epochs, 1, Source::Process)
         };
         assert!(Kept::new(entry, &commons).is_none());
+    }
+
+    #[test]
+    fn what_moka_has_let_go_of_stays_so_though_it_is_asked_for() {
+        let (epochs, commons) = (Epochs::new(), Commons::default());
+        let kept = Kept::new(entry(&epochs, 1, Source::Process), &commons).unwrap();
+        kept.hear(7);
+        assert_eq!(kept.heard(), 7);
+        kept.go();
+        kept.hear(8);
+        assert!(kept.is_gone());
     }
 
     #[test]
