@@ -132,7 +132,7 @@ impl Store {
         let read = Box::pin(self.read(key, limit)).await;
         match &read {
             Ok(read) => {
-                let size = read.entry.as_ref().map_or(0, Vec::len);
+                let size = read.entry.as_ref().map_or(0, |entry| entry.len());
                 self.loners.note(key, size >= LARGE);
             }
             Err(trouble) if concerns_one_key(trouble) => self.loners.note(key, true),

@@ -11,7 +11,7 @@ use tokio::task::yield_now;
 use super::packed::Packed;
 use super::{Asked, LARGE, Store, Told, concerns_one_key};
 use crate::clock::{self, Instant};
-use crate::store::ask::trouble;
+use crate::store::ask::{Found, trouble};
 use crate::store::connect::{Connector, Link, Purpose};
 use crate::store::slots::Slot;
 use crate::store::{Read, Trouble, Watch};
@@ -173,7 +173,7 @@ impl Store {
         let mut retried = false;
         loop {
             let error = match self.ask_for_all(&link, &packed, &mut batch).await {
-                Ok(Ok(values)) if values.len() == packed.count() => {
+                Ok(Ok(Found(values))) if values.len() == packed.count() => {
                     let reads = packed.take_apart(values, link.teller());
                     return self.land(slot, batch, reads);
                 }
@@ -203,7 +203,7 @@ impl Store {
         link: &Link,
         packed: &Packed,
         batch: &mut Batch,
-    ) -> Result<redis::RedisResult<Vec<Option<Vec<u8>>>>, Trouble> {
+    ) -> Result<redis::RedisResult<Found>, Trouble> {
         let sent = clock::now();
         let mut asked = pin!(packed.request().send(link.connection.clone()));
         while let Some(due) = batch.due(self.timeout) {

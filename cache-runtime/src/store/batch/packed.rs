@@ -12,7 +12,7 @@ use crate::near::coherence::Teller;
 use crate::seen::Tokens;
 use crate::store::ask::Request;
 use crate::store::redis::{generation_of, lease_number};
-use crate::store::{Read, Watch};
+use crate::store::{Bytes, Read, Watch};
 
 /// Groups among which one is searched for by looking at each.
 const FEW: usize = 16;
@@ -101,7 +101,7 @@ impl Packed {
     /// What was found for each key, in their order.
     pub(in crate::store) fn take_apart(
         &self,
-        mut values: Vec<Option<Vec<u8>>>,
+        mut values: Vec<Option<Bytes>>,
         teller: Option<&Arc<Teller>>,
     ) -> impl Iterator<Item = Read> {
         let generations = values.split_off((2 * self.entries).min(values.len()));

@@ -3,6 +3,7 @@ use super::*;
 use crate::config::CacheConfig;
 use crate::location::RedisUrl;
 use crate::near::Near;
+use crate::store::Bytes;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -148,7 +149,7 @@ fn a_generation_that_several_need_is_asked_for_once() {
     assert_eq!(packed.count(), 2 * keys.len() + 1 + 40);
 
     // The values that would answer: each key's number, no lease, and each generation's number.
-    let number = |number: usize| Some(format!("{number:016x}").into_bytes());
+    let number = |number: usize| Some(Bytes::from(format!("{number:016x}").into_bytes()));
     let entries = (0..keys.len()).flat_map(|at| [number(at), None]);
     let values = entries.chain((0..41).map(number)).collect();
     let reads: Vec<Read> = packed.take_apart(values, None).collect();
