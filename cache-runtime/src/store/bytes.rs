@@ -8,7 +8,10 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) enum Bytes {
     Whole(Vec<u8>),
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "only a store that exists reads"))]
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "only a store that exists reads")
+    )]
     Part {
         all: Arc<Vec<u8>>,
         start: usize,

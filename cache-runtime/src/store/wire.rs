@@ -1,4 +1,4 @@
-//! The bytes of a connection on their way in: a long answer of nothing but texts is handed on as one.
+//! The bytes of a connection on their way in: an answer of several texts is handed on as one.
 //!
 //! The client makes a value of each text, with an allocation of its own and a parser that was not made for hundreds of them. So
 //! they are handed to it as a set of a single text, which holds them as the server sent them, and which no command that is
@@ -14,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Bytes;
 
-/// From how many texts on they are handed on as one.
-const MANY: u64 = 16;
+/// From how many texts on they are handed on as one: what one look-up asks for, at the least.
+const MANY: u64 = 3;
 
 /// How much of an answer is kept back until all of it is there. What is larger is handed on as it comes.
 const MOST: usize = 1024 * 1024;
@@ -343,15 +343,20 @@ impl<'a> Element<'a> {
 
     /// How many elements or bytes follow, 0 where none do; `None`: the line does not say.
     fn number(&self) -> Option<u64> {
-        let counts = matches!(self.kind, b'$' | b'!' | b'=' | b'*' | b'~' | b'>' | b'%' | b'|');
+        let counts = matches!(
+            self.kind,
+            b'$' | b'!' | b'=' | b'*' | b'~' | b'>' | b'%' | b'|'
+        );
         if !counts || self.is_null() {
             return Some(0);
         }
         let (first, rest) = self.text.split_first()?;
-        std::iter::once(first).chain(rest).try_fold(0_u64, |number, digit| {
-            let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
-            number.checked_mul(10)?.checked_add(digit.into())
-        })
+        std::iter::once(first)
+            .chain(rest)
+            .try_fold(0_u64, |number, digit| {
+                let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+                number.checked_mul(10)?.checked_add(digit.into())
+            })
     }
 }
 
@@ -361,19 +366,28 @@ pub(super) fn texts(answer: Value) -> RedisResult<Vec<Option<Bytes>>> {
         Ok(all) => {
             let all = Arc::new(all);
             let found = Texts { all: &all, at: 0 };
-            found.map(|found| Ok(found?.map(|(start, end)| Bytes::part(&all, start, end)))).collect()
+            found
+                .map(|found| Ok(found?.map(|(start, end)| Bytes::part(&all, start, end))))
+                .collect()
         }
         Err(answer) => {
             let found: Vec<Option<Vec<u8>>> = redis::from_redis_value(answer.extract_error()?)?;
-            Ok(found.into_iter().map(|text| text.map(Bytes::from)).collect())
+            Ok(found
+                .into_iter()
+                .map(|text| text.map(Bytes::from))
+                .collect())
         }
     }
 }
 
-/// An answer as the server gave it.
+/// An answer as the server gave it, or those to several commands.
 pub(super) fn ungathered(answer: Value) -> RedisResult<Value> {
     let all = match gathered(answer) {
         Ok(all) => all,
+        Err(Value::Array(answers)) => {
+            let answers = answers.into_iter().map(ungathered);
+            return answers.collect::<RedisResult<_>>().map(Value::Array);
+        }
         Err(answer) => return Ok(answer),
     };
     let found = Texts { all: &all, at: 0 };
@@ -410,8 +424,8 @@ impl Iterator for Texts<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let rest = self.all.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let Some((element, number)) =
-            Element::first(rest).and_then(|element| element.number().map(|number| (element, number)))
+        let Some((element, number)) = Element::first(rest)
+            .and_then(|element| element.number().map(|number| (element, number)))
         else {
             self.at = self.all.len();
             return Some(Err((ErrorKind::Parse, "texts that are none").into()));

@@ -61,18 +61,28 @@ fn array(elements: &[Vec<u8>]) -> Vec<u8> {
 /// What the client makes of each of the answers.
 fn values(bytes: &[u8]) -> Vec<Value> {
     let mut parser = redis::Parser::new();
-    let mut rest = bytes;
+    let mut rest = ByteByByte(bytes);
     let mut values = Vec::new();
-    while !rest.is_empty() {
+    while !rest.0.is_empty() {
         values.push(parser.parse_value(&mut rest).unwrap());
     }
     values
 }
 
+/// Gives no more than is asked for, so that nothing of the next answer is taken with one.
+struct ByteByByte<'a>(&'a [u8]);
+
+impl io::Read for ByteByByte<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len().min(1);
+        self.0.read(&mut buffer[..length])
+    }
+}
+
 /// Answers of all shapes: each as the server sends it.
 fn answer() -> impl Strategy<Value = Vec<u8>> {
     let content = prop_oneof![
-        proptest::collection::vec(any::<u8>(), 0..200),
+        proptest::collection::vec(any::<u8>(), 0..40),
         Just(b"\r\n$5\r\n*20\r\n".to_vec()),
     ];
     let leaf = prop_oneof![
@@ -87,7 +97,7 @@ fn answer() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"=8\r\ntxt:text\r\n".to_vec()),
     ];
     let texts = prop_oneof![
-        proptest::collection::vec(any::<u8>(), 0..300).prop_map(|content| text(&content)),
+        proptest::collection::vec(any::<u8>(), 0..60).prop_map(|content| text(&content)),
         Just(b"_\r\n".to_vec()),
         Just(b"$-1\r\n".to_vec()),
     ];
@@ -155,16 +165,18 @@ fn found(answer: Value) -> Vec<Option<Vec<u8>>> {
 }
 
 #[tokio::test]
-async fn many_texts_are_handed_on_as_one_and_few_are_not() {
+async fn several_texts_are_handed_on_as_one_and_fewer_are_not() {
     let of = |count: usize| -> Vec<Vec<u8>> {
         let numbers = (0..count).map(|number| number.to_string().into_bytes());
         numbers.map(|number| text(&number)).collect()
     };
-    for (count, gathered) in [(15, false), (16, true), (3_000, true)] {
+    for (count, gathered) in [(0, false), (2, false), (3, true), (3_000, true)] {
         let came = array(&of(count));
         let went = values(&handed_on(&came, 1_000, 8_192).await).remove(0);
         assert_eq!(matches!(went, Value::Set(_)), gathered, "{count}");
-        let expected: Vec<_> = (0..count).map(|number| Some(number.to_string().into_bytes())).collect();
+        let expected: Vec<_> = (0..count)
+            .map(|number| Some(number.to_string().into_bytes()))
+            .collect();
         assert_eq!(found(went), expected);
     }
 }
