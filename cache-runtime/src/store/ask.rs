@@ -143,12 +143,16 @@ impl Request<'_> {
         mut link: MultiplexedConnection,
     ) -> RedisResult<T> {
         let answer = match self {
-            Self::Command(command) => link.send_packed_command(command).await?,
+            Self::Command(command) => {
+                let answer = link.send_packed_command(command).await?;
+                answer.extract_error()?
+            }
+            // Which of its errors are one is the pipeline's to say.
             Self::Pipeline(commands) => commands.query_async(&mut link).await?,
             Self::Script(call) => call.invoke_async(&mut link).await?,
             Self::LastOf(commands) => {
                 let mut answers = link.send_packed_commands(commands, 1, 1).await?;
-                answers.pop().unwrap_or_default()
+                answers.pop().unwrap_or_default().extract_error()?
             }
         };
         T::from_answer(answer)
@@ -162,8 +166,7 @@ pub(super) trait FromAnswer: Sized {
 
 impl<T: FromRedisValue> FromAnswer for T {
     fn from_answer(answer: Value) -> RedisResult<Self> {
-        let answer = ungathered(answer)?.extract_error()?;
-        Ok(redis::from_redis_value(answer)?)
+        Ok(redis::from_redis_value(ungathered(answer)?)?)
     }
 }
 

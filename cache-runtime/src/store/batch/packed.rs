@@ -42,6 +42,20 @@ enum Mget {
     Unwatched(Pipeline),
 }
 
+impl Mget {
+    fn of(mget: Cmd, watch: Watch) -> Self {
+        match watch {
+            Watch::Kept => Self::Watched(mget),
+            Watch::None => {
+                let mut commands = Pipeline::with_capacity(2);
+                commands.cmd("CLIENT").arg("CACHING").arg("NO");
+                commands.add_command(mget);
+                Self::Unwatched(commands)
+            }
+        }
+    }
+}
+
 impl Packed {
     /// For a connection that tells of changes, unless `watch` is kept.
     pub(in crate::store) fn of<'k>(
@@ -95,20 +109,10 @@ impl Packed {
             key::write_generation_name(&mut name, group);
             mget.arg(&*name);
         }
-        let groups = groups.names.len();
-        let mget = match watch {
-            Watch::Kept => Mget::Watched(mget),
-            Watch::None => {
-                let mut commands = Pipeline::with_capacity(2);
-                commands.cmd("CLIENT").arg("CACHING").arg("NO");
-                commands.add_command(mget);
-                Mget::Unwatched(commands)
-            }
-        };
         Self {
-            mget,
+            mget: Mget::of(mget, watch),
             entries,
-            groups,
+            groups: groups.names.len(),
             places,
             asked,
         }

@@ -2,7 +2,9 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 
 use proptest::prelude::*;
+use redis::Value;
 
+use super::scan::KINDS;
 use super::*;
 
 /// A socket over which these pieces come in.
