@@ -3,6 +3,8 @@
 //! `{key_prefix:}{prefix}:{function}:{args}`, or `{key_prefix:}{prefix}:{template}`.
 //! Arguments never contain a `:`, a brace or a glob character, so the `:` in a key are its levels.
 
+#[cfg(feature = "redis")]
+mod alike;
 pub(crate) mod pattern;
 pub(crate) mod text;
 
@@ -270,24 +272,6 @@ impl Key {
         }
     }
 
-    /// Up to where a key with as many levels has to have the same text to have the same groups; `None`: to be told apart
-    /// group by group.
-    #[cfg(feature = "redis")]
-    pub(crate) fn reach(&self) -> Option<usize> {
-        let mut levels = self.levels();
-        let last = levels.nth(self.levels.depth)?;
-        // With the colon after the last level: what begins alike and goes on has a longer one.
-        self.tags.is_none().then_some(last.len() + 1)
-    }
-
-    /// Whether the groups are those of another key, which has this [`reach`](Self::reach).
-    #[cfg(feature = "redis")]
-    pub(crate) fn is_grouped_like(&self, other: &Self, reach: usize) -> bool {
-        self.levels == other.levels
-            && self.tags.is_none()
-            && self.text.as_bytes().get(..reach) == other.text.as_bytes().get(..reach)
-    }
-
     /// How many levels there are, the root included: fewer than asked for where the text has no more.
     pub(crate) fn level_count(&self) -> usize {
         self.levels().count()
@@ -430,33 +414,6 @@ mod tests {
         assert_eq!(levels("app", "user:42"), ["app", "app:user"]);
         assert_eq!(levels("", "single"), [""]);
         assert_eq!(levels("a:b", "c:d"), ["a:b", "a:b:c"]);
-    }
-
-    #[cfg(feature = "redis")]
-    #[test]
-    fn keys_of_which_one_is_grouped_like_the_other_have_the_same_groups() {
-        let texts = [
-            "a", "b", "a:b", "a:c", "a:b:c", "a:b:d", "a:bb:c", "ab:c", "a:c:c", "a:b:c:d", "a:bc",
-            ":", "::",
-        ];
-        let by_hand = texts.map(|text| Key::by_hand("", text).unwrap());
-        let below_root = texts.map(|text| Key::by_hand("a", text).unwrap());
-        let shallow = texts.map(|text| Key::new(text, Levels::new(0, 1), 7));
-        let tagged = shallow
-            .clone()
-            .map(|key| key.with_tags(Some(["tag@x".into()].into())));
-        let keys: Vec<Key> = [by_hand, below_root, shallow, tagged].concat();
-        let mut alike = 0;
-        for one in &keys {
-            for other in &keys {
-                let reach = other.reach();
-                if reach.is_some_and(|reach| one.is_grouped_like(other, reach)) {
-                    assert!(one.groups().eq(other.groups()), "{one} {other}");
-                    alike += usize::from(one != other);
-                }
-            }
-        }
-        assert!(alike > 10, "{alike}");
     }
 
     #[test]
