@@ -194,13 +194,10 @@ impl Levels {
         let start = below_root(self.root);
         let below = text.get(start..).unwrap_or_default();
         // Byte by byte: to set out to search a long text costs more than to walk through a short one.
-        let ends = below
-            .bytes()
-            .enumerate()
-            .filter_map(move |(at, byte)| (byte == b':').then_some(start + at))
-            .take(self.depth);
+        let ends = (start..).zip(below.bytes());
+        let ends = ends.filter_map(|(at, byte)| (byte == b':').then_some(at));
         std::iter::once(self.root)
-            .chain(ends)
+            .chain(ends.take(self.depth))
             .filter_map(|end| text.get(..end))
     }
 }
