@@ -205,6 +205,18 @@ async fn what_is_too_large_to_be_kept_back_goes_on_as_it_comes() {
     assert_eq!(found(values(&large).remove(0)).len(), 20);
 }
 
+#[test]
+fn what_cannot_be_an_answer_is_not_kept_back_until_its_line_ends() {
+    for (came, goes_on) in [("HTTP", true), ("*5", false), ("*5\r\n$1", false)] {
+        let mut wire = Wire::new(Pieces(VecDeque::new()));
+        wire.bytes[..came.len()].copy_from_slice(came.as_bytes());
+        wire.end = came.len();
+        let mut buffer = [0; 16];
+        let mut out = ReadBuf::new(&mut buffer);
+        assert_eq!(wire.hand_on(&mut out), goes_on, "{came}");
+    }
+}
+
 #[tokio::test]
 async fn room_is_given_back() {
     let large = array(&vec![text(&[b'x'; 20_000]); 40]);
