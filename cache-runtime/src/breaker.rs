@@ -2,6 +2,8 @@
 //!
 //! Closed: it is. Open: it is not, and costs nothing; once the back-off is over one background probe finds out whether it answers again.
 
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ const LONGEST_PROBE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Breaker {
     state: Mutex<State>,
+    /// Whether the state is anything but closed with no timeout counted: else nobody need ask for it.
+    stirred: AtomicBool,
     /// How long an answer is waited for.
     patience: Duration,
 }
@@ -60,11 +64,16 @@ impl Breaker {
                 timeouts: 0,
                 counts_from: clock::now(),
             }),
+            stirred: AtomicBool::new(false),
             patience,
         }
     }
 
     pub(crate) fn gate(&self) -> Gate {
+        // Acquire, with the Release of `Held`: who sees that it is at rest sees what was done before.
+        if !self.stirred.load(Ordering::Acquire) {
+            return Gate::Pass;
+        }
         let mut state = self.lock();
         match *state {
             State::Closed { .. } => Gate::Pass,
@@ -97,6 +106,9 @@ impl Breaker {
     }
 
     pub(crate) fn answered(&self) {
+        if !self.stirred.load(Ordering::Acquire) {
+            return;
+        }
         if let State::Closed { timeouts, .. } = &mut *self.lock() {
             *timeouts = 0;
         }
@@ -156,8 +168,38 @@ impl Breaker {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Held<'_> {
+        Held {
+            state: self.state.lock().unwrap_or_else(PoisonError::into_inner),
+            stirred: &self.stirred,
+        }
+    }
+}
+
+/// The state, which is noted as stirred or not when it is let go.
+struct Held<'a> {
+    state: MutexGuard<'a, State>,
+    stirred: &'a AtomicBool,
+}
+
+impl Deref for Held<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let at_rest = matches!(*self.state, State::Closed { timeouts: 0, .. });
+        self.stirred.store(!at_rest, Ordering::Release);
     }
 }
 

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation};
+use redis::{
+    Cmd, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult, ScriptInvocation, Value,
+};
 
 use super::connect::{Connector, Link, Purpose};
 use super::redis::Store;
-use super::{Class, Refusal, Trouble};
+use super::wire::{texts, ungathered};
+use super::{Bytes, Class, Refusal, Trouble};
 use crate::clock::{self, Instant};
 use crate::near::coherence::Teller;
 
@@ -43,23 +46,25 @@ impl Store {
             .await
     }
 
-    /// What the server answers within `limit` to a request for so many values. Fewer or more of them are the answer to
+    /// What the server answers within `limit` to a request for so many texts. Fewer or more of them are the answer to
     /// something else.
-    pub(super) async fn ask_for_values(
+    pub(super) async fn ask_for_texts(
         &self,
         request: Request<'_>,
         count: usize,
         limit: Duration,
-    ) -> Result<Answer<Vec<Option<Vec<u8>>>>, Trouble> {
-        let fits = |values: &Vec<_>| values.len() == count;
-        self.ask_fitting(Purpose::Reading, request, limit, fits)
-            .await
+    ) -> Result<Answer<Vec<Option<Bytes>>>, Trouble> {
+        let fits = |found: &Found| found.0.len() == count;
+        let found = self.ask_fitting(Purpose::Reading, request, limit, fits);
+        let Answer { value, teller } = found.await?;
+        let Found(value) = value;
+        Ok(Answer { value, teller })
     }
 
     /// A connection that turns out to be dead, or answers what was not asked, is replaced, once.
     ///
     /// All of it together takes no longer than an answer may, and a connection where one has to be made.
-    async fn ask_fitting<T: FromRedisValue>(
+    async fn ask_fitting<T: FromAnswer>(
         &self,
         purpose: Purpose,
         request: Request<'_>,
@@ -91,7 +96,7 @@ impl Store {
     }
 
     /// One attempt over this connection. The inner error is the connection's death.
-    pub(super) async fn ask_over<T: FromRedisValue>(
+    pub(super) async fn ask_over<T: FromAnswer>(
         &self,
         link: &Link,
         request: Request<'_>,
@@ -133,20 +138,44 @@ pub(super) enum Request<'a> {
 }
 
 impl Request<'_> {
-    pub(super) async fn send<T: FromRedisValue>(
+    pub(super) async fn send<T: FromAnswer>(
         self,
         mut link: MultiplexedConnection,
     ) -> RedisResult<T> {
-        match self {
-            Self::Command(command) => command.query_async(&mut link).await,
-            Self::Pipeline(commands) => commands.query_async(&mut link).await,
-            Self::Script(call) => call.invoke_async(&mut link).await,
+        let answer = match self {
+            Self::Command(command) => {
+                let answer = link.send_packed_command(command).await?;
+                answer.extract_error()?
+            }
+            // Which of its errors are one is the pipeline's to say.
+            Self::Pipeline(commands) => commands.query_async(&mut link).await?,
+            Self::Script(call) => call.invoke_async(&mut link).await?,
             Self::LastOf(commands) => {
                 let mut answers = link.send_packed_commands(commands, 1, 1).await?;
-                let last = answers.pop().unwrap_or_default().extract_error()?;
-                Ok(redis::from_redis_value(last)?)
+                answers.pop().unwrap_or_default().extract_error()?
             }
-        }
+        };
+        T::from_answer(answer)
+    }
+}
+
+/// What an answer can be read as, in whatever form it has come in.
+pub(super) trait FromAnswer: Sized {
+    fn from_answer(answer: Value) -> RedisResult<Self>;
+}
+
+impl<T: FromRedisValue> FromAnswer for T {
+    fn from_answer(answer: Value) -> RedisResult<Self> {
+        Ok(redis::from_redis_value(ungathered(answer)?)?)
+    }
+}
+
+/// The texts of an array, which are not copied where they are many.
+pub(super) struct Found(pub(super) Vec<Option<Bytes>>);
+
+impl FromAnswer for Found {
+    fn from_answer(answer: Value) -> RedisResult<Self> {
+        texts(answer).map(Self)
     }
 }
 

@@ -7,7 +7,7 @@ mod carrier;
 mod packed;
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +30,9 @@ const ALONE: usize = 4;
 /// Carriers under way while none is full: one whose answers are used while the other one's request is answered.
 const CARRIERS: usize = 2;
 
+/// The share of those under way that is worth a request of its own beside theirs.
+const WORTH: usize = 4;
+
 /// Reads in one request, and about how many bytes in its answer.
 const MOST_READS: usize = 256;
 const MOST_BYTES: usize = 256 * 1024;
@@ -49,6 +52,8 @@ struct State {
     waiting: Vec<Asked>,
     alone: usize,
     carriers: usize,
+    /// How many the carriers have under way.
+    carried: usize,
     /// What an entry was like lately, in bytes.
     usual_size: usize,
     /// Those that nobody uses any more: a read that waits allocates nothing.
@@ -97,6 +102,8 @@ struct Alone<'a>(&'a Batches);
 struct Waiting<'a> {
     batches: &'a Batches,
     reader: Option<Arc<Reader>>,
+    /// Whether whoever polls next is known to be woken: he does so in the same turn in which he entered.
+    will_wake: bool,
 }
 
 impl Store {
@@ -113,7 +120,11 @@ impl Store {
         if self.loners.contain(key) {
             return self.look_up_alone(key, self.timeout).await;
         }
-        let waiting = match slot.batches.enter(&slot, self, key, watch) {
+        let enter = |context: &mut Context<'_>| {
+            let asked = (key, watch);
+            Poll::Ready(slot.batches.enter(&slot, self, asked, context.waker()))
+        };
+        let waiting = match poll_fn(enter).await {
             Way::Alone(_alone) => return self.look_up_alone(key, self.timeout).await,
             Way::Along(waiting) => waiting,
         };
@@ -132,7 +143,7 @@ impl Store {
         let read = Box::pin(self.read(key, limit)).await;
         match &read {
             Ok(read) => {
-                let size = read.entry.as_ref().map_or(0, Vec::len);
+                let size = read.entry.as_ref().map_or(0, |entry| entry.len());
                 self.loners.note(key, size >= LARGE);
             }
             Err(trouble) if concerns_one_key(trouble) => self.loners.note(key, true),
@@ -147,22 +158,25 @@ impl Batches {
         &'a self,
         slot: &Arc<Slot>,
         store: &Arc<Store>,
-        key: &Key,
-        watch: Watch,
+        (key, watch): (&Key, Watch),
+        waker: &Waker,
     ) -> Way<'a> {
         let mut state = self.lock();
         if state.carriers == 0 && state.alone < ALONE {
             state.alone += 1;
             return Way::Alone(Alone(self));
         }
-        let reader = state.spare.pop().unwrap_or_default();
+        let mut reader = state.spare.pop().unwrap_or_default();
+        if let Some(reader) = Arc::get_mut(&mut reader) {
+            *reader = Reader(Mutex::new(Answer::Awaited(Some(waker.clone()))));
+        }
         state.waiting.push(Asked {
             key: key.clone(),
             watch,
             since: clock::now(),
             reader: Some(Arc::clone(&reader)),
         });
-        let sends = state.carriers < CARRIERS;
+        let sends = state.carriers < CARRIERS && state.is_worth_another();
         state.carriers += usize::from(sends);
         drop(state);
         if sends {
@@ -171,6 +185,7 @@ impl Batches {
         Way::Along(Waiting {
             batches: self,
             reader: Some(reader),
+            will_wake: true,
         })
     }
 
@@ -183,6 +198,17 @@ impl State {
     /// How many reads go in one request: fewer the larger the entries are.
     fn most_reads(&self) -> usize {
         (MOST_BYTES / self.usual_size.max(1)).clamp(ALONE, MOST_READS)
+    }
+
+    /// How many one carrier takes: its part of all, so that there are as many to be answered as are being told.
+    fn share(&self) -> usize {
+        let all = self.waiting.len() + self.carried;
+        all.div_ceil(CARRIERS).max(ALONE)
+    }
+
+    /// Whether those who wait are worth a request beside those that are under way, whose carriers take them otherwise.
+    fn is_worth_another(&self) -> bool {
+        self.waiting.len() * WORTH >= self.carried
     }
 }
 
@@ -205,10 +231,10 @@ impl Reader {
 }
 
 impl Asked {
-    /// Whether anybody still waits for it.
+    /// Whether anybody still waits for it: whoever goes away lets go of his record.
     fn is_awaited(&self) -> bool {
         let reader = self.reader.as_ref();
-        reader.is_some_and(|reader| matches!(*reader.lock(), Answer::Awaited(_)))
+        reader.is_some_and(|reader| Arc::strong_count(reader) > 1)
     }
 
     fn tell(&mut self, told: Told) {
@@ -242,7 +268,10 @@ impl Drop for Asked {
 impl Future for Waiting<'_> {
     type Output = Told;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Told> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Told> {
+        if std::mem::take(&mut self.will_wake) {
+            return Poll::Pending;
+        }
         let Some(reader) = &self.reader else {
             return Poll::Pending;
         };
@@ -266,7 +295,9 @@ impl Drop for Waiting<'_> {
         let Some(mut reader) = self.reader.take() else {
             return;
         };
-        *reader.lock() = Answer::Done;
+        if Arc::get_mut(&mut reader).is_none() {
+            *reader.lock() = Answer::Done;
+        }
         // Another may use it, unless somebody still has it who would tell him what was meant for this one.
         if let Some(own) = Arc::get_mut(&mut reader) {
             *own = Reader::default();

@@ -12,11 +12,10 @@ use std::task::Poll;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo};
-use redis::{ProtocolVersion, PushInfo, RedisConnectionInfo};
+use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo};
 
 use super::ask::turned_away;
+use super::dial::{Address, Driver};
 use super::lineage::Lineage;
 use super::server_clock::ServerClock;
 pub(super) use super::slots::Purpose;
@@ -44,6 +43,15 @@ pub(super) struct Link {
     /// Whether this very request had to connect.
     pub(super) fresh: bool,
     timeouts: Arc<AtomicU32>,
+    /// Ends with the last of those who use the connection.
+    _driver: Arc<Driver>,
+}
+
+/// A connection that was just made, and who tells over it.
+struct Connected {
+    connection: MultiplexedConnection,
+    driver: Driver,
+    told: Option<Arc<Told>>,
 }
 
 impl Link {
@@ -54,10 +62,8 @@ impl Link {
 }
 
 pub(super) struct Connector {
-    /// Speaks RESP3, in which a server tells of changes.
-    client: Client,
-    /// Speaks RESP2, which every server does.
-    plain: Client,
+    address: Address,
+    login: RedisConnectionInfo,
     near: Arc<Near>,
     /// Whether being told of changes is wanted at all.
     tracks: bool,
@@ -78,9 +84,6 @@ impl Connector {
         near: Arc<Near>,
         lineage: Lineage,
     ) -> Result<Self, Error> {
-        let unusable = |source| {
-            Error::new(ErrorKind::Config, "the address of Redis cannot be used").caused_by(source)
-        };
         let Some(url) = &config.redis else {
             return Err(Error::new(ErrorKind::Config, "no address of Redis is set"));
         };
@@ -94,16 +97,12 @@ impl Connector {
         if let Some(password) = url.password() {
             login = login.set_password(password.expose());
         }
-        let client = |protocol| {
-            let info = ConnectionAddr::Tcp(url.host().to_owned(), url.port())
-                .into_connection_info()?
-                .set_tcp_settings(TcpSettings::default().set_nodelay(true))
-                .set_redis_settings(login.clone().set_protocol(protocol));
-            Client::open(info)
-        };
         Ok(Self {
-            client: client(ProtocolVersion::RESP3).map_err(unusable)?,
-            plain: client(ProtocolVersion::RESP2).map_err(unusable)?,
+            address: Address {
+                host: url.host().to_owned(),
+                port: url.port(),
+            },
+            login,
             near,
             tracks: config.near,
             said_untold: AtomicBool::new(false),
@@ -203,10 +202,15 @@ impl Connector {
             Purpose::Reading if self.tracks => self.connect_and_track().await?,
             Purpose::Reading | Purpose::Confirming => None,
         };
-        let (connection, told) = match told {
-            Some((connection, told)) => (connection, Some(told)),
-            None => (self.connect_plainly().await?, None),
+        let connected = match told {
+            Some(connected) => connected,
+            None => self.connect_plainly().await?,
         };
+        let Connected {
+            connection,
+            driver,
+            told,
+        } = connected;
         if let Some(told) = &told {
             let teller = Arc::clone(&told.teller);
             let beating = beat(teller, connection.clone(), self.response_timeout);
@@ -219,13 +223,12 @@ impl Connector {
             told,
             fresh: true,
             timeouts: Arc::default(),
+            _driver: Arc::new(driver),
         })
     }
 
     /// A connection that tells of changes; `None` where this server, or what stands before it, will not.
-    async fn connect_and_track(
-        &self,
-    ) -> Result<Option<(MultiplexedConnection, Arc<Told>)>, Trouble> {
+    async fn connect_and_track(&self) -> Result<Option<Connected>, Trouble> {
         let told = Told::new(&self.near);
         let heard = told.share();
         let hear = move |push: PushInfo| -> Result<(), ()> {
@@ -233,11 +236,10 @@ impl Connector {
             Ok(())
         };
         let settings = self.settings.clone().set_push_sender(hear);
-        let connected = self
-            .client
-            .get_multiplexed_async_connection_with_config(&settings);
-        let mut connection = match connected.await {
-            Ok(connection) => connection,
+        // In which a server tells of changes.
+        let login = self.login.clone().set_protocol(ProtocolVersion::RESP3);
+        let (mut connection, driver) = match self.address.dial(&login, settings).await {
+            Ok(dialled) => dialled,
             Err(error) => {
                 let trouble = turned_away(&error);
                 if !trouble.is_of_one_command() {
@@ -257,18 +259,26 @@ impl Connector {
             }
             None => {
                 told.teller.prove(sent);
-                Ok(Some((connection, Arc::new(told))))
+                Ok(Some(Connected {
+                    connection,
+                    driver,
+                    told: Some(Arc::new(told)),
+                }))
             }
         }
     }
 
-    async fn connect_plainly(&self) -> Result<MultiplexedConnection, Trouble> {
-        let connected = self
-            .plain
-            .get_multiplexed_async_connection_with_config(&self.settings);
-        let mut connection = connected.await.map_err(|error| turned_away(&error))?;
+    async fn connect_plainly(&self) -> Result<Connected, Trouble> {
+        // Which every server speaks.
+        let login = self.login.clone().set_protocol(ProtocolVersion::RESP2);
+        let dialled = self.address.dial(&login, self.settings.clone()).await;
+        let (mut connection, driver) = dialled.map_err(|error| turned_away(&error))?;
         self.greet(&mut connection, false).await?;
-        Ok(connection)
+        Ok(Connected {
+            connection,
+            driver,
+            told: None,
+        })
     }
 
     fn say_untold(&self, refusal: &Trouble) {

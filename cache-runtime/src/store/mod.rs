@@ -4,8 +4,11 @@
 mod ask;
 #[cfg(feature = "redis")]
 mod batch;
+mod bytes;
 #[cfg(feature = "redis")]
 mod connect;
+#[cfg(feature = "redis")]
+mod dial;
 #[cfg(feature = "redis")]
 mod generations;
 #[cfg(feature = "redis")]
@@ -28,11 +31,14 @@ mod slots;
 mod swap;
 #[cfg(feature = "redis")]
 mod track;
+#[cfg(feature = "redis")]
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::bytes::Bytes;
 pub(crate) use self::redis::Store;
 pub(crate) use self::refusal::{Class, Refusal, Scope};
 use crate::key::Key;
@@ -42,7 +48,7 @@ use crate::seen::Tokens;
 /// What one read found: the entry, its lease, and the generation of each group asked for.
 #[derive(Debug)]
 pub(crate) struct Read {
-    pub(crate) entry: Option<Vec<u8>>,
+    pub(crate) entry: Option<Bytes>,
     pub(crate) lease: Option<u64>,
     pub(crate) generations: Tokens,
     /// Who tells when any of it changes.

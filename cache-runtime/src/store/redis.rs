@@ -93,7 +93,7 @@ impl Store {
     pub(super) async fn read(&self, key: &Key, limit: Duration) -> Result<Read, Trouble> {
         // Watched in any case: to say that it need not be would cost more than the server saves by it.
         let packed = Packed::of(std::iter::once(key), Watch::Kept);
-        let asked = self.ask_for_values(packed.request(), packed.count(), limit);
+        let asked = self.ask_for_texts(packed.request(), packed.count(), limit);
         let answer = asked.await?;
         let mut reads = packed.take_apart(answer.value, answer.teller.as_ref());
         Ok(reads.next().unwrap_or_else(|| Read::nothing(key)))
@@ -124,7 +124,7 @@ impl Store {
         }
         let asked = keys.len() + leased.len() + places.len();
         let answer = self
-            .ask_for_values((&mget).into(), asked, self.timeout)
+            .ask_for_texts((&mget).into(), asked, self.timeout)
             .await?;
         let mut entries = answer.value;
         let mut leases = entries.split_off(keys.len().min(entries.len()));

@@ -1,6 +1,5 @@
 //! The connection of each runtime: a process may have many of them, one after another or side by side.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,7 +14,7 @@ use crate::clock;
 const MAX_RUNTIMES: usize = 64;
 
 /// What a connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// Everything that is not to be held up.
     Reading,
@@ -33,7 +32,6 @@ pub(super) struct Slot {
     pub(super) failed: Mutex<(u64, Option<Trouble>)>,
     /// Reads that wait to travel together.
     pub(super) batches: Batches,
-    born: u64,
     /// Whether the runtime was built without its time or IO driver, so that nothing can be asked from within it.
     pub(super) unfit: AtomicBool,
 }
@@ -44,8 +42,8 @@ pub(super) struct Slots(Mutex<Known>);
 
 #[derive(Default)]
 struct Known {
-    slots: HashMap<(Id, Purpose), Arc<Slot>>,
-    made: u64,
+    /// The oldest first. Few enough to look at each.
+    slots: Vec<(Id, Purpose, Arc<Slot>)>,
 }
 
 impl Slots {
@@ -53,22 +51,18 @@ impl Slots {
     pub(super) fn here(&self, purpose: Purpose) -> Result<Arc<Slot>, Trouble> {
         let runtime = Handle::try_current().map_err(|_| Trouble::NoRuntime)?.id();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slot) = known.slots.get(&(runtime, purpose)) {
+        let mut slots = known.slots.iter();
+        if let Some((.., slot)) = slots.find(|(id, of, _)| (*id, *of) == (runtime, purpose)) {
             return Ok(Arc::clone(slot));
         }
         if known.slots.len() >= MAX_RUNTIMES {
-            let oldest = known.slots.iter().min_by_key(|(_, slot)| slot.born);
-            if let Some(oldest) = oldest.map(|(id, _)| *id) {
-                known.slots.remove(&oldest);
-            }
+            known.slots.remove(0);
         }
-        known.made += 1;
         let slot = Arc::new(Slot {
-            born: known.made,
             unfit: AtomicBool::new(!clock::has_timers()),
             ..Slot::default()
         });
-        known.slots.insert((runtime, purpose), Arc::clone(&slot));
+        known.slots.push((runtime, purpose, Arc::clone(&slot)));
         Ok(slot)
     }
 

@@ -9,9 +9,9 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
 use super::packed::Packed;
-use super::{Asked, LARGE, Store, Told, concerns_one_key};
+use super::{Asked, CARRIERS, LARGE, Store, Told, concerns_one_key};
 use crate::clock::{self, Instant};
-use crate::store::ask::trouble;
+use crate::store::ask::{Found, trouble};
 use crate::store::connect::{Connector, Link, Purpose};
 use crate::store::slots::Slot;
 use crate::store::{Read, Trouble, Watch};
@@ -20,6 +20,8 @@ use crate::store::{Read, Trouble, Watch};
 pub(super) struct Carrier {
     slot: Arc<Slot>,
     store: Arc<Store>,
+    /// How many it has under way.
+    carries: usize,
     has_ended: bool,
 }
 
@@ -38,6 +40,7 @@ impl Carrier {
         Self {
             slot: Arc::clone(slot),
             store: Arc::clone(store),
+            carries: 0,
             has_ended: false,
         }
     }
@@ -56,13 +59,17 @@ impl Carrier {
                 return;
             }
             match Connector::current(&self.slot) {
-                Some(link) => self.store.carry(&self.slot, link, self.load(None)).await,
+                Some(link) => {
+                    let batch = self.load(None);
+                    self.store.carry(&self.slot, link, batch).await;
+                }
                 None => self.connect_and_carry().await,
             }
+            self.unload();
         }
     }
 
-    async fn connect_and_carry(&self) {
+    async fn connect_and_carry(&mut self) {
         let began = clock::now();
         match self.connect(began).await {
             Ok(link) => {
@@ -105,26 +112,30 @@ impl Carrier {
         Some(clock::after(first.since, self.store.timeout))
     }
 
-    /// Whether nobody waits, so that there is nothing to do for it any more.
-    fn ends(&mut self) -> bool {
+    /// Whether there is nothing to do for it any more: nobody waits, or so few that they are left to one that is under way.
+    pub(super) fn ends(&mut self) -> bool {
         let mut state = self.slot.batches.lock();
-        if state.waiting.is_empty() {
+        if state.waiting.is_empty() || !state.is_worth_another() {
             state.carriers -= 1;
             self.has_ended = true;
         }
         self.has_ended
     }
 
-    /// Takes those who wait longest, and has another carrier take whom one request does not hold: so nobody waits for more
-    /// than one answer before his own.
-    pub(super) fn load(&self, connecting: Option<(Instant, Instant)>) -> Batch {
+    /// Takes its share of those who wait, whoever waits longest first, and sees to it that another carrier takes the rest: so
+    /// nobody waits for more than one answer before his own.
+    pub(super) fn load(&mut self, connecting: Option<(Instant, Instant)>) -> Batch {
         let mut state = self.slot.batches.lock();
-        let most = state.most_reads().min(state.waiting.len());
-        let mut asked: Vec<Asked> = state.waiting.drain(..most).collect();
+        let (most, share) = (state.most_reads(), state.share());
+        let taken = most.min(share).min(state.waiting.len());
+        let mut asked: Vec<Asked> = state.waiting.drain(..taken).collect();
+        self.carries = taken;
+        state.carried += taken;
         let leaves_some = !state.waiting.is_empty();
-        state.carriers += usize::from(leaves_some);
+        let starts = leaves_some && (taken == most || state.carriers < CARRIERS);
+        state.carriers += usize::from(starts);
         drop(state);
-        if leaves_some {
+        if starts {
             Self::new(&self.slot, &self.store).start();
         }
         asked.retain(Asked::is_awaited);
@@ -138,6 +149,13 @@ impl Carrier {
     }
 }
 
+impl Carrier {
+    /// Those it took have been told.
+    pub(super) fn unload(&mut self) {
+        self.slot.batches.lock().carried -= std::mem::take(&mut self.carries);
+    }
+}
+
 impl Drop for Carrier {
     fn drop(&mut self) {
         if self.has_ended {
@@ -145,6 +163,7 @@ impl Drop for Carrier {
         }
         let mut state = self.slot.batches.lock();
         state.carriers -= 1;
+        state.carried -= self.carries;
         let left = match state.carriers {
             0 => std::mem::take(&mut state.waiting),
             _ => Vec::new(),
@@ -173,7 +192,7 @@ impl Store {
         let mut retried = false;
         loop {
             let error = match self.ask_for_all(&link, &packed, &mut batch).await {
-                Ok(Ok(values)) if values.len() == packed.count() => {
+                Ok(Ok(Found(values))) if values.len() == packed.count() => {
                     let reads = packed.take_apart(values, link.teller());
                     return self.land(slot, batch, reads);
                 }
@@ -203,7 +222,7 @@ impl Store {
         link: &Link,
         packed: &Packed,
         batch: &mut Batch,
-    ) -> Result<redis::RedisResult<Vec<Option<Vec<u8>>>>, Trouble> {
+    ) -> Result<redis::RedisResult<Found>, Trouble> {
         let sent = clock::now();
         let mut asked = pin!(packed.request().send(link.connection.clone()));
         while let Some(due) = batch.due(self.timeout) {

@@ -3,6 +3,7 @@ use super::*;
 use crate::config::CacheConfig;
 use crate::location::RedisUrl;
 use crate::near::Near;
+use crate::store::Bytes;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
 
@@ -20,7 +21,15 @@ fn waits_since(batches: &Batches, since: Instant) -> (Waiting<'_>, Asked) {
         reader: Some(Arc::clone(&reader)),
     };
     let reader = Some(reader);
-    (Waiting { batches, reader }, asked)
+    let will_wake = false;
+    (
+        Waiting {
+            batches,
+            reader,
+            will_wake,
+        },
+        asked,
+    )
 }
 
 /// What was told to him; `None`: nothing.
@@ -64,8 +73,7 @@ async fn what_times_out_together_is_one_timeout_and_each_has_his_own_deadline() 
     assert_eq!(batch.due(TIMEOUT), None);
 }
 
-#[tokio::test(start_paused = true)]
-async fn only_who_came_while_a_connection_was_made_has_a_deadline_from_then() {
+fn store_and_slot() -> (Arc<Store>, Arc<Slot>) {
     let url = RedisUrl::parse("redis://127.0.0.1:1").unwrap();
     let config = CacheConfig {
         redis: Some(url),
@@ -73,7 +81,12 @@ async fn only_who_came_while_a_connection_was_made_has_a_deadline_from_then() {
     };
     let near = Arc::new(Near::new(1_000, 10));
     let store = Store::open(&config, near, Box::new(|| {})).unwrap();
-    let (store, slot) = (Arc::new(store), Arc::new(Slot::default()));
+    (Arc::new(store), Arc::new(Slot::default()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_who_came_while_a_connection_was_made_has_a_deadline_from_then() {
+    let (store, slot) = store_and_slot();
     let start = clock::now();
     let after = |count| clock::after(start, TIMEOUT * count);
     let loaded = |connecting| {
@@ -139,6 +152,73 @@ fn the_larger_the_entries_the_fewer_travel_together() {
 }
 
 #[test]
+fn the_reads_of_one_runtime_are_shared_out_among_the_carriers() {
+    let batches = Batches::default();
+    let state = |waiting: usize, carried| State {
+        waiting: (0..waiting)
+            .map(|_| waits_since(&batches, clock::now()).1)
+            .collect(),
+        carried,
+        ..State::default()
+    };
+    assert_eq!(state(64, 0).share(), 32);
+    assert_eq!(state(32, 32).share(), 32);
+    assert_eq!(state(3, 61).share(), 32);
+    assert_eq!(state(1, 0).share(), ALONE);
+
+    assert!(state(1, 0).is_worth_another());
+    assert!(state(16, 64).is_worth_another());
+    assert!(!state(15, 64).is_worth_another(), "one takes them soon");
+}
+
+#[tokio::test]
+async fn few_who_wait_are_left_to_the_carrier_that_is_under_way() {
+    let (store, slot) = store_and_slot();
+    let mut first = Carrier::new(&slot, &store);
+    let mut second = Carrier::new(&slot, &store);
+    let waits = |count: usize| {
+        let asked = (0..count).map(|_| waits_since(&slot.batches, clock::now()).1);
+        slot.batches.lock().waiting.extend(asked);
+    };
+    slot.batches.lock().carriers = 2;
+    waits(40);
+    drop(first.load(None));
+    waits(2);
+
+    assert!(!second.ends(), "20 others wait");
+    drop(second.load(None));
+    second.unload();
+    waits(1);
+    assert!(second.ends());
+    assert_eq!(slot.batches.lock().carriers, 1);
+
+    first.unload();
+    assert!(!first.ends(), "nobody else takes them");
+    assert_eq!(slot.batches.lock().carried, 0);
+}
+
+#[test]
+fn an_entry_for_which_several_ask_in_a_row_is_asked_for_once() {
+    let (hot, other) = (key("video:1"), key("video:2"));
+    let keys = [&hot, &hot, &hot, &other, &hot];
+    let packed = Packed::of(keys.into_iter(), Watch::Kept);
+    assert_eq!(packed.count(), 2 * 3 + 2);
+
+    let number = |number: usize| Some(Bytes::from(format!("{number:016x}").into_bytes()));
+    let values = (1..=8).map(number).collect();
+    let reads: Vec<Read> = packed.take_apart(values, None).collect();
+
+    let entries = reads.iter().map(|read| read.entry.clone());
+    let expected = [1, 1, 1, 3, 5].map(number);
+    assert!(entries.eq(expected));
+    let leases = reads.iter().map(|read| read.lease);
+    assert!(leases.eq([2, 2, 2, 4, 6].map(Some)));
+    for read in &reads {
+        assert_eq!(*read.generations, [Some(7), Some(8)]);
+    }
+}
+
+#[test]
 fn a_generation_that_several_need_is_asked_for_once() {
     // Enough that they are found by their hash.
     let keys: Vec<Key> = (0..40)
@@ -148,7 +228,7 @@ fn a_generation_that_several_need_is_asked_for_once() {
     assert_eq!(packed.count(), 2 * keys.len() + 1 + 40);
 
     // The values that would answer: each key's number, no lease, and each generation's number.
-    let number = |number: usize| Some(format!("{number:016x}").into_bytes());
+    let number = |number: usize| Some(Bytes::from(format!("{number:016x}").into_bytes()));
     let entries = (0..keys.len()).flat_map(|at| [number(at), None]);
     let values = entries.chain((0..41).map(number)).collect();
     let reads: Vec<Read> = packed.take_apart(values, None).collect();
