@@ -344,6 +344,9 @@ fn an_entry_stands_under_the_notes_of_one_call_and_is_found_by_others_all_the_sa
         "it could not be taken away"
     );
     assert!(is_hot(&near), "for its key it is found as fast");
+    // Whoever was about to put it there when it had no notes yet.
+    put_in_front(&near, Some(&other), &near.tier.get(TEXT).unwrap());
+    assert!(!stands(&near, Asked::Raw(&other)));
 
     near.remove(TEXT);
     assert!(!stands(&near, Asked::Raw(&one)) && !is_hot(&near));
