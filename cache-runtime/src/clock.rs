@@ -45,12 +45,6 @@ pub(crate) fn moment(nanos: u64) -> Instant {
     start.checked_add(since).unwrap_or(start)
 }
 
-/// A moment that is not before now, as [`nanos`] counts.
-#[cfg(not(feature = "fallback"))]
-pub(crate) fn latest() -> u64 {
-    nanos(now())
-}
-
 /// Milliseconds since 1970 by this machine's clock: until a server has told its own time, and for days.
 pub(crate) fn unix_ms() -> u64 {
     let since = SystemTime::now()

@@ -13,6 +13,7 @@ use std::time::Duration;
 use crate::clock;
 use crate::inner::Inner;
 use crate::intent::Intent;
+use crate::key::raw::Raw;
 use crate::key::{Key, Tags};
 use crate::log;
 use crate::near::coherence::Teller;
@@ -67,12 +68,12 @@ pub(crate) struct Query<'a> {
 /// Shows what the in-process tier has, if there is something; answers what `take` does.
 pub(crate) fn near(
     cache: &Inner,
-    key: &str,
+    name: (&str, Option<&Raw>),
     (asker, identity): (Asker, Identity),
     mut take: impl FnMut(&Kept) -> bool,
 ) -> bool {
     let take = |kept: &Kept| kept.identity() == identity && take(kept);
-    cache.near.hit(key, asker, take)
+    cache.near.hit(name, asker, take)
 }
 
 impl Query<'_> {
@@ -108,7 +109,7 @@ impl Query<'_> {
             found = Some(Arc::clone(kept.value()));
             true
         };
-        if near(self.cache, self.key.as_str(), asked, take) {
+        if near(self.cache, (self.key.as_str(), None), asked, take) {
             self.counters.near_hit();
         }
         found

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use once_cell::sync::{Lazy, OnceCell};
+use tokio::task::futures::TaskLocalFuture;
 
 use crate::cache::Cache;
 use crate::config::{CacheBuilder, CacheConfig};
@@ -22,6 +24,9 @@ static NAMED: Lazy<RwLock<HashMap<Box<str>, Option<&'static Cache>>>> = Lazy::ne
 tokio::task_local! {
     static CURRENT: Arc<Scope>;
 }
+
+/// Whether there was ever a scope, so that programs without one need not look for it.
+static SCOPED: AtomicBool = AtomicBool::new(false);
 
 /// What holds for the calls inside a future.
 #[derive(Default)]
@@ -135,6 +140,14 @@ pub(crate) fn current(name: Option<&str>) -> (Option<Held<Cache>>, bool) {
     (cache, bypass)
 }
 
+/// The cache of a function that names it, or uses the default one, where that is known at once and nothing else holds.
+#[inline]
+pub(crate) fn usual(name: Option<&str>) -> Option<&'static Cache> {
+    // Relaxed: whoever is inside of a scope has seen it set.
+    let is_usual = name.is_none() && !SCOPED.load(Ordering::Relaxed);
+    if is_usual { DEFAULT.get() } else { None }
+}
+
 fn default() -> &'static Cache {
     DEFAULT.get_or_init(from_environment)
 }
@@ -171,7 +184,7 @@ pub async fn with_cache<F: Future>(cache: Cache, future: F) -> F::Output {
         cache: Some(cache),
         ..Scope::inside_this()
     };
-    CURRENT.scope(Arc::new(scope), future).await
+    within(Arc::new(scope), future).await
 }
 
 /// Runs a call's body, and touches no cache: neither for it nor for any cached call inside. Tasks spawned inside do not
@@ -200,7 +213,12 @@ pub async fn bypass<F: Future>(call: F) -> F::Output {
         bypass: true,
         ..Scope::inside_this()
     };
-    CURRENT.scope(Arc::new(scope), call).await
+    within(Arc::new(scope), call).await
+}
+
+fn within<F: Future>(scope: Arc<Scope>, future: F) -> TaskLocalFuture<Arc<Scope>, F> {
+    SCOPED.store(true, Ordering::Relaxed);
+    CURRENT.scope(scope, future)
 }
 
 /// Uses the caches of this moment for everything inside, in whichever task that runs.
@@ -208,7 +226,7 @@ pub(crate) fn inside<F: Future>(future: F) -> impl Future<Output = F::Output> + 
     let current = CURRENT.try_with(Arc::clone);
     async move {
         match current {
-            Ok(scope) => CURRENT.scope(scope, future).await,
+            Ok(scope) => within(scope, future).await,
             Err(_) => future.await,
         }
     }

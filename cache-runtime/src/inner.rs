@@ -113,7 +113,9 @@ impl Inner {
             }
             drop(known);
             advice::at_first_use(self, site);
-            let bound = Arc::new(site.bind(self.root(), self.counters(&site.prefix())));
+            let near = self.near_terms(site.policy()).allow();
+            let bound = site.bind(self.root(), near, self.counters(&site.prefix()));
+            let bound = Arc::new(bound);
             let mut bounds = self.bounds.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(bounds.entry(address).or_insert(bound))
         })

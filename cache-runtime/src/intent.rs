@@ -76,9 +76,18 @@ impl Unnamed {
     }
 }
 
+/// Whether any call was ever acted on, so that programs that never do so need not look.
+static EVER: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     /// In force while its owner polls a call.
     static HERE: RefCell<Option<Arc<Intent>>> = const { RefCell::new(None) };
+}
+
+/// Whether there is one on this thread.
+pub(crate) fn is_here() -> bool {
+    // Relaxed: whoever is inside of a call that is acted on has seen it set, or is not inside of one.
+    EVER.load(Ordering::Relaxed) && HERE.with_borrow(Option::is_some)
 }
 
 /// Takes the intent from this thread, for a function that can `obey` it: one that is not async can neither wait, nor return
@@ -182,6 +191,7 @@ impl Intent {
         call: Pin<&mut F>,
         context: &mut Context<'_>,
     ) -> Poll<F::Output> {
+        EVER.store(true, Ordering::Relaxed);
         let own = Some(Arc::clone(self));
         let _before = Before(HERE.replace(own));
         call.poll(context)

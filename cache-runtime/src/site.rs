@@ -1,14 +1,16 @@
 //! The static facts of one annotated function, and what they mean in one cache.
 
+use std::any::TypeId;
 use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::held::Held;
-use crate::key::{self, KeyWriter, Levels, Unwritable};
+use crate::key::raw::Raw;
+use crate::key::{self, KeyWriter, Levels, Opening, Unwritable};
 use crate::limit::Limit;
 use crate::policy::Policy;
 use crate::secret::HashKey;
@@ -123,6 +125,13 @@ impl CallSite {
         }
     }
 
+    /// What this function means in the cache with that number, if it is the first it was called with.
+    #[inline]
+    pub(crate) fn first_bound(&'static self, cache: u64) -> Option<&'static Arc<Bound>> {
+        let (first, bound) = self.first.get()?;
+        (*first == cache).then_some(bound)
+    }
+
     /// What this function means in the cache with that number; made once per cache.
     pub(crate) fn bound(
         &'static self,
@@ -145,8 +154,8 @@ impl CallSite {
         }
     }
 
-    /// The facts of this function under the root of a cache.
-    pub(crate) fn bind(&self, root: &str, counters: Arc<Counters>) -> Bound {
+    /// The facts of this function under the root of a cache, which keeps its values in process or does not.
+    pub(crate) fn bind(&self, root: &str, near: bool, counters: Arc<Counters>) -> Bound {
         let prefix = self.prefix();
         let mut head = key::below(root, &prefix);
         let mut depth = prefix.split(':').count();
@@ -171,6 +180,7 @@ impl CallSite {
             origin,
             style: self.style,
             first: OnceLock::new(),
+            near,
             counters,
             limit: self
                 .policy
@@ -192,18 +202,45 @@ pub(crate) struct Bound {
     style: KeyStyle,
     /// The first instantiation that was called, which is nearly always the only one.
     first: OnceLock<Instance>,
+    /// Whether the cache keeps its values in process.
+    pub(crate) near: bool,
     pub(crate) counters: Arc<Counters>,
     pub(crate) limit: Option<Arc<Limit>>,
 }
 
 /// One instantiation of a function, as its keys show it.
 #[derive(Debug)]
-struct Instance {
+pub(crate) struct Instance {
     /// What the compiler calls the closure that names its arguments.
     name: &'static str,
+    /// The type of its values.
+    type_id: TypeId,
     /// How its keys begin.
     head: Box<str>,
-    origin: u64,
+    is_template: bool,
+    pub(crate) origin: u64,
+    /// Tells it apart from all others of the process, in front of what it notes.
+    number: u32,
+}
+
+/// 0 stands for none.
+static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1);
+
+impl Instance {
+    /// Where the arguments of one call are noted. `None`: nowhere, as so many functions met so many caches that there are no
+    /// numbers left.
+    #[inline]
+    pub(crate) fn raw(&self) -> Option<Raw> {
+        (self.number != 0).then(|| Raw::new(self.number))
+    }
+
+    #[inline]
+    pub(crate) fn opening(&self) -> Opening<'_> {
+        Opening {
+            head: &self.head,
+            is_template: self.is_template,
+        }
+    }
 }
 
 impl Bound {
@@ -213,18 +250,18 @@ impl Bound {
         &self,
         text: &mut String,
         hash_key: Option<&HashKey>,
-        name: &'static str,
+        (name, type_id): (&'static str, TypeId),
         arguments: &mut dyn FnMut(&mut KeyWriter<'_>),
     ) -> Result<u64, Unwritable> {
-        let first = self.first.get_or_init(|| self.instance(name));
+        let first = self.first.get_or_init(|| self.first(name, type_id));
         // One text at two places would be no error: what is said of it would be found out again.
         let origin = if std::ptr::eq(first.name, name) {
             text.push_str(&first.head);
             first.origin
         } else {
-            let another = self.instance(name);
-            text.push_str(&another.head);
-            another.origin
+            let (head, origin) = self.head_of(name);
+            text.push_str(&head);
+            origin
         };
         let mut writer = KeyWriter::new(text, hash_key);
         arguments(&mut writer);
@@ -240,7 +277,31 @@ impl Bound {
         }
     }
 
-    fn instance(&self, name: &'static str) -> Instance {
+    /// An instantiation, if it is the first one.
+    #[inline]
+    pub(crate) fn instance(&self, name: &'static str, type_id: TypeId) -> Option<&Instance> {
+        let first = self.first.get_or_init(|| self.first(name, type_id));
+        // One text at two places is another instantiation here; those of two types that share a name are told apart by these.
+        (std::ptr::eq(first.name, name) && first.type_id == type_id).then_some(first)
+    }
+
+    fn first(&self, name: &'static str, type_id: TypeId) -> Instance {
+        let (head, origin) = self.head_of(name);
+        // Relaxed: only that it does not repeat matters.
+        let next = |number: u32| number.checked_add(1).or(Some(0)).filter(|_| number != 0);
+        let number = NEXT_NUMBER.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        Instance {
+            name,
+            type_id,
+            head: head.into(),
+            is_template: self.style == KeyStyle::Template,
+            origin,
+            number: number.unwrap_or(0),
+        }
+    }
+
+    /// How the keys of an instantiation begin, and their origin.
+    fn head_of(&self, name: &'static str) -> (String, u64) {
         let mut head = String::from(&*self.head);
         let origin = match self.style {
             KeyStyle::Arguments => {
@@ -253,11 +314,7 @@ impl Bound {
             // The text of a template is the user's choice, so the instantiation cannot stand in it.
             KeyStyle::Template => instantiation(name).unwrap_or_default(),
         };
-        Instance {
-            name,
-            head: head.into(),
-            origin,
-        }
+        (head, origin)
     }
 }
 

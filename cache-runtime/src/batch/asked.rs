@@ -53,7 +53,7 @@ impl Site<'_> {
             }
             found.is_some()
         };
-        entry::near(self.cache, key, (asker, self.kind.identity()), take);
+        entry::near(self.cache, (key, None), (asker, self.kind.identity()), take);
         found
     }
 
@@ -92,7 +92,7 @@ impl Site<'_> {
         };
         for (place, id) in ids.iter().enumerate() {
             text.clear();
-            let instance = type_name::<K>();
+            let instance = (type_name::<K>(), self.kind.identity().type_id);
             let mut write = |writer: &mut KeyWriter<'_>| key(writer, id);
             let origin = (self.bound).write(text, cache.hash_key(), instance, &mut write)?;
             let number = asked.known.len();

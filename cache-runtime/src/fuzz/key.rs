@@ -1,10 +1,11 @@
 //! Arguments of a cached function, as the text of a key.
 
 use super::input::Input;
-use crate::key::KeyWriter;
+use crate::key::raw::Raw;
 use crate::key::text::model::{Model, NAMES, WIDTHS};
 use crate::key::text::reader::read_back;
 use crate::key::text::{LONGEST, full_text, is_forbidden, write};
+use crate::key::{KeyWriter, Opening};
 
 /// How deep values are nested, and how many stand in one list.
 const DEPTH: u8 = 4;
@@ -57,6 +58,17 @@ fn check_text(value: &Model) {
     assert!(!text.is_empty() && !text.contains(is_forbidden), "{text}");
     assert_eq!(text.starts_with('#'), full.len() > LONGEST, "{text}");
     assert!(text == full || text.len() == 65, "{text}");
+    let mut raw = Raw::new(1);
+    if raw.note(value) {
+        let opening = Opening {
+            head: "",
+            is_template: true,
+        };
+        let mut noted = String::new();
+        let mut writer = KeyWriter::new(&mut noted, None);
+        writer.write_noted(&raw, opening);
+        assert!(writer.finish().is_ok() && noted == text, "{noted} {text}");
+    }
 }
 
 fn template(one: &str, separator: &str, other: &str) -> String {

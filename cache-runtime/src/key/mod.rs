@@ -6,17 +6,17 @@
 #[cfg(feature = "redis")]
 mod alike;
 pub(crate) mod pattern;
+pub(crate) mod raw;
 pub(crate) mod text;
+mod writer;
 
-use std::fmt::{self, Write as _};
-use std::ops::Range;
+use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::error::{Error, ErrorKind};
-use crate::secret::HashKey;
 pub(crate) use text::Unwritable;
+pub use writer::{KeyPart, KeyWriter};
+pub(crate) use writer::{Opening, escape_separator, give_back, spare};
 
 /// Levels below the root that a key can be invalidated by; deeper `:` are part of the name.
 pub(crate) const MAX_DEPTH: usize = 16;
@@ -28,132 +28,6 @@ const MARKER: &str = "run@";
 
 /// A longer tag is kept as its hash.
 const LONGEST_TAG: usize = 256;
-
-/// What can be part of a key: every `Serialize`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be part of a cache key",
-    label = "this argument is part of the key",
-    note = "leave it out with `#[cached(skip(..))]`, or derive `serde::Serialize` for it"
-)]
-pub trait KeyPart {
-    #[doc(hidden)]
-    fn write_to(&self, out: &mut String) -> Result<(), Unwritable>;
-}
-
-#[diagnostic::do_not_recommend]
-impl<T: Serialize + ?Sized> KeyPart for T {
-    fn write_to(&self, out: &mut String) -> Result<(), Unwritable> {
-        text::write(out, self)
-    }
-}
-
-/// Writes the parts of one key, in the order in which the expansion names them.
-#[derive(Debug)]
-pub struct KeyWriter<'a> {
-    text: &'a mut String,
-    /// Under which sensitive arguments are hashed.
-    hash_key: Option<&'a HashKey>,
-    /// Where the last argument of a template stands.
-    last_hole: Option<Range<usize>>,
-    problem: Option<Unwritable>,
-}
-
-impl<'a> KeyWriter<'a> {
-    pub(crate) fn new(text: &'a mut String, hash_key: Option<&'a HashKey>) -> Self {
-        Self {
-            text,
-            hash_key,
-            last_hole: None,
-            problem: None,
-        }
-    }
-
-    /// The next argument, after a `:`.
-    pub fn arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        self.text.push(':');
-        self.write(part);
-    }
-
-    /// The next argument, after a `:`, as a keyed hash.
-    pub fn sensitive_arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        self.text.push(':');
-        self.write_hashed(part);
-    }
-
-    /// Literal text of a template.
-    pub fn text(&mut self, literal: &str) {
-        self.text.push_str(literal);
-    }
-
-    /// An argument inside a template.
-    pub fn hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        self.next_hole(|writer| writer.write(part));
-    }
-
-    /// An argument inside a template, as a keyed hash.
-    pub fn sensitive_hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        self.next_hole(|writer| writer.write_hashed(part));
-    }
-
-    fn next_hole(&mut self, write: impl FnOnce(&mut Self)) {
-        if let Some(last) = self.last_hole.take() {
-            self.separate(last);
-        }
-        let start = self.text.len();
-        write(self);
-        self.last_hole = Some(start..self.text.len());
-    }
-
-    fn write<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        if let Err(problem) = part.write_to(self.text) {
-            self.problem.get_or_insert(problem);
-        }
-    }
-
-    /// Two arguments of one text have one hash, wherever they stand: an argument and a hole of a template name one entry.
-    fn write_hashed<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        let Some(key) = self.hash_key else {
-            self.problem.get_or_insert(Unwritable::NoHashKey);
-            return;
-        };
-        let start = self.text.len();
-        match part.write_to(self.text) {
-            Ok(()) => key.hide(self.text, start),
-            // Why may quote the value.
-            Err(_) => {
-                self.problem.get_or_insert(Unwritable::Sensitive);
-            }
-        }
-    }
-
-    /// Between two arguments stands a separator. A `:` never stands in an argument; any other must not either, or
-    /// `{a}-{b}` would be the same for `x-y`, `z` and for `x`, `y-z`. So its first character is escaped in the first argument.
-    fn separate(&mut self, hole: Range<usize>) {
-        let between = self.text.get(hole.end..).unwrap_or_default();
-        let Some(separator) = between.chars().next().filter(|_| !between.contains(':')) else {
-            return;
-        };
-        let written = self.text.get(hole.clone()).unwrap_or_default();
-        if written.contains(separator) {
-            let written = escape_separator(written, separator);
-            self.text.replace_range(hole, &written);
-        }
-    }
-
-    pub(crate) fn finish(self) -> Result<(), Unwritable> {
-        self.problem.map_or(Ok(()), Err)
-    }
-}
-
-/// The text of an argument without the character that separates it from the next one.
-pub(crate) fn escape_separator(written: &str, separator: char) -> String {
-    let mut escaped = String::new();
-    let mut bytes = [0; 4];
-    for byte in separator.encode_utf8(&mut bytes).bytes() {
-        let _ = write!(escaped, "%{byte:02X}");
-    }
-    written.replace(separator, &escaped)
-}
 
 /// One key. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Hash)]

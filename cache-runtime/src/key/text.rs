@@ -111,7 +111,7 @@ pub(crate) fn write<T: Serialize + ?Sized>(out: &mut String, value: &T) -> Resul
 /// one argument all lose the mark or all keep it. (Each instance of a generic function must count as a place of
 /// its own.) `type_name` promises neither stability nor uniqueness, and a compiler that spells names otherwise
 /// costs misses, nothing else.
-fn is_string<T: ?Sized>() -> bool {
+pub(super) fn is_string<T: ?Sized>() -> bool {
     let mut name = type_name::<T>();
     while let Some(referent) = name.strip_prefix('&') {
         let referent = referent.strip_prefix("'_ ").unwrap_or(referent);
@@ -148,6 +148,14 @@ fn write_word(out: &mut String, word: &str) {
             escape(out, character);
         }
     }
+}
+
+/// Whether that cannot be ruled out at first sight.
+pub(super) fn may_read_as_another_value(word: &str) -> bool {
+    matches!(
+        word.bytes().next(),
+        Some(b'0'..=b'9' | b'-' | b't' | b'f' | b'N' | b'i')
+    )
 }
 
 /// Numbers are only ever written with a digit or a minus in front, so most strings are told by their first byte.

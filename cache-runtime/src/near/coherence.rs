@@ -20,7 +20,7 @@ pub(crate) const MAX_LAG: Duration = Duration::from_nanos(MAX_LAG_NANOS);
 const MAX_LAG_NANOS: u64 = 1_000_000_000;
 
 /// Stripes of marks, and of those who sleep.
-const STRIPES: usize = 8_192;
+const STRIPES: u64 = 8_192;
 const WAKES: usize = 256;
 
 /// One connection that tells of changes, as the values read over it know it.
@@ -94,53 +94,93 @@ pub(crate) struct Mark(u64);
 ///
 /// Each is a lock as well. What is heard and what is inserted exclude each other, so that there is no moment at which a value
 /// stands in the tier of which something was heard while it was on its way.
-pub(crate) struct Marks(Box<[Mutex<u64>]>);
+pub(crate) struct Marks {
+    heard: Box<[Mutex<u64>]>,
+    /// How often an entry of the stripe was removed, or another put in its place: moved under the lock, before that happens.
+    changes: Box<[AtomicU64]>,
+}
+
+/// Where the counters of one entry are.
+pub(crate) type Stripe = u16;
 
 impl Marks {
     pub(crate) fn new() -> Self {
-        Self((0..STRIPES).map(|_| Mutex::new(0)).collect())
+        Self {
+            heard: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            changes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+        }
     }
 
     pub(crate) fn now(&self, entry: &str) -> Mark {
-        Mark(self.stripe(entry).map_or(0, |stripe| *lock(stripe)))
+        Mark(self.lock(stripe(entry)).map_or(0, |heard| *heard))
     }
 
     /// Something is heard of an entry: it is forgotten, also where it is about to be inserted.
     pub(crate) fn heard<T>(&self, entry: &str, forget: impl FnOnce() -> T) -> T {
-        let mut stripe = self.stripe(entry).map(lock);
-        if let Some(heard) = &mut stripe {
+        let stripe = stripe(entry);
+        let mut heard = self.lock(stripe);
+        if let Some(heard) = &mut heard {
             **heard = heard.wrapping_add(1);
         }
+        self.change(stripe);
         forget()
     }
 
     /// Something may have happened to any entry: whatever is about to be inserted is not, while what stands there stays.
     pub(crate) fn heard_anything(&self) {
-        for stripe in &self.0 {
-            let mut heard = lock(stripe);
+        for heard in &self.heard {
+            let mut heard = lock(heard);
             *heard = heard.wrapping_add(1);
+        }
+    }
+
+    /// Any entry may have gone: whoever knows one looks whether it still stands there.
+    pub(crate) fn change_all(&self) {
+        for (heard, change) in self.heard.iter().zip(&self.changes) {
+            let _alone = lock(heard);
+            change.fetch_add(1, Ordering::Release);
         }
     }
 
     /// Inserts an entry unless something was heard of it since.
     pub(crate) fn unless_heard(&self, entry: &str, since: Mark, insert: impl FnOnce()) {
-        let stripe = self.stripe(entry).map(lock);
-        if stripe.as_deref().is_none_or(|heard| *heard == since.0) {
+        let stripe = stripe(entry);
+        let heard = self.lock(stripe);
+        if heard.as_deref().is_none_or(|heard| *heard == since.0) {
+            self.change(stripe);
             insert();
         }
     }
 
     /// Does something with an entry while nobody else does.
-    pub(crate) fn alone<T>(&self, entry: &str, act: impl FnOnce() -> T) -> T {
-        let _stripe = self.stripe(entry).map(lock);
+    #[cfg(feature = "fallback")]
+    pub(crate) fn alone<T>(&self, stripe: Stripe, act: impl FnOnce() -> T) -> T {
+        let _stripe = self.lock(stripe);
         act()
     }
 
-    fn stripe(&self, entry: &str) -> Option<&Mutex<u64>> {
-        let stripes = u64::try_from(self.0.len()).unwrap_or(1);
-        let at = xxh3_64(entry.as_bytes()) % stripes.max(1);
-        self.0.get(usize::try_from(at).unwrap_or_default())
+    /// How often an entry of this stripe was changed.
+    #[cfg(feature = "fallback")]
+    pub(crate) fn changes(&self, stripe: Stripe) -> u64 {
+        // Acquire, with the Release of `change`: who sees the number sees what led to the change.
+        let changes = self.changes.get(usize::from(stripe));
+        changes.map_or(0, |changes| changes.load(Ordering::Acquire))
     }
+
+    fn change(&self, stripe: Stripe) {
+        if let Some(changes) = self.changes.get(usize::from(stripe)) {
+            changes.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    fn lock(&self, stripe: Stripe) -> Option<MutexGuard<'_, u64>> {
+        self.heard.get(usize::from(stripe)).map(lock)
+    }
+}
+
+/// The stripe of an entry.
+pub(crate) fn stripe(entry: &str) -> Stripe {
+    Stripe::try_from(xxh3_64(entry.as_bytes()) % STRIPES).unwrap_or_default()
 }
 
 fn lock(stripe: &Mutex<u64>) -> MutexGuard<'_, u64> {

@@ -44,6 +44,8 @@ pub(crate) struct Kept {
     life: u64,
     /// As long as it is of any use, as [`clock::nanos`] counts.
     pub(super) until: u64,
+    /// The hash of the notes under which it stands in front, 0 for none.
+    notes: AtomicU64,
 }
 
 /// What the entries of one function have in common, if they were read over one connection.
@@ -114,6 +116,7 @@ impl Kept {
             few,
             life: u64::try_from(life.as_nanos()).unwrap_or(u64::MAX),
             until: clock::nanos(entry.kept_until),
+            notes: AtomicU64::new(0),
         }))
     }
 
@@ -154,10 +157,7 @@ impl Kept {
     }
 
     /// Estimated bytes of the value, and of what it hardly ever has in common with others.
-    #[cfg_attr(
-        not(feature = "fallback"),
-        expect(dead_code, reason = "there is no tier")
-    )]
+    #[cfg(feature = "fallback")]
     pub(super) fn weight(&self) -> usize {
         let places = self.common.more.len();
         let own = size_of::<Common>() + places * size_of::<u16>();
@@ -179,6 +179,7 @@ impl Kept {
     }
 
     /// The weight that was inserted when moka last heard of it.
+    #[cfg(feature = "fallback")]
     pub(super) fn heard(&self) -> u64 {
         // Relaxed: it orders nothing.
         self.heard.load(Ordering::Relaxed)
@@ -206,6 +207,27 @@ impl Kept {
     )]
     pub(super) fn is_gone(&self) -> bool {
         self.heard.load(Ordering::SeqCst) == GONE
+    }
+
+    /// Whether it is to stand under notes of this hash, and no others: from now on it is, if under none yet.
+    #[cfg_attr(
+        not(feature = "fallback"),
+        expect(dead_code, reason = "there is no tier")
+    )]
+    pub(super) fn claim(&self, hash: u64) -> bool {
+        // SeqCst, here and below, with `gone`: whoever takes it away sees under what it was put there, or is seen.
+        let order = Ordering::SeqCst;
+        let claimed = self.notes.compare_exchange(0, hash, order, order);
+        hash != 0 && claimed.map_or_else(|claimed| claimed == hash, |_| true)
+    }
+
+    /// The hash of the notes under which it stands, if it does.
+    #[cfg_attr(
+        not(feature = "fallback"),
+        expect(dead_code, reason = "there is no tier")
+    )]
+    pub(super) fn notes(&self) -> Option<u64> {
+        Some(self.notes.load(Ordering::SeqCst)).filter(|notes| *notes != 0)
     }
 
     #[cfg(all(test, feature = "fallback"))]

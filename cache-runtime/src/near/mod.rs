@@ -11,6 +11,11 @@
 pub(crate) mod coherence;
 pub(crate) mod epoch;
 #[cfg(feature = "fallback")]
+mod front;
+#[cfg(not(feature = "fallback"))]
+#[path = "no_front.rs"]
+mod front;
+#[cfg(feature = "fallback")]
 mod hot;
 mod kept;
 #[cfg(feature = "fallback")]
@@ -28,6 +33,7 @@ use std::time::Duration;
 use crate::clock::{self, Instant};
 use crate::key::Key;
 use crate::key::pattern::Pattern;
+use crate::key::raw::Raw;
 use crate::policy::Terms;
 use crate::value::{Identity, Shared};
 use coherence::{Mark, Marks, Teller, Wakes};
@@ -127,23 +133,25 @@ impl Near {
     }
 
     /// Shows the entry under a key, unless it has expired, is to be loaded early, was invalidated, is not vouched for, or is
-    /// another function's; answers what `take` does.
-    pub(crate) fn hit(&self, key: &str, asker: Asker, mut take: impl FnMut(&Kept) -> bool) -> bool {
-        let answers = |kept: &Kept| self.answers(kept, asker, clock::latest());
-        let hot = self.tier.hot(key, |kept| answers(kept) && take(kept));
-        hot || self.get(key, asker).is_some_and(|kept| take(&kept))
-    }
-
-    /// Whether an entry may answer for certain, by a clock that may be ahead; and without moka, which has heard of it.
-    fn answers(&self, kept: &Kept, asker: Asker, latest: u64) -> bool {
-        latest < kept.deadline
-            && self.tier.is_heard(kept.heard())
-            && kept.is_for(asker)
-            && self.stands(kept, latest)
-            && (asker.early <= 0.0 || {
-                let left = Duration::from_nanos(kept.deadline - latest);
-                !is_early(kept.took(), left, asker.early)
-            })
+    /// another function's; answers what `take` does. One that is taken is found faster from then on, by the notes of the call,
+    /// where there are any.
+    pub(crate) fn hit(
+        &self,
+        (key, notes): (&str, Option<&Raw>),
+        asker: Asker,
+        mut take: impl FnMut(&Kept) -> bool,
+    ) -> bool {
+        if self.hit_in_front(key, asker, &mut take) {
+            return true;
+        }
+        let Some(kept) = self.get(key, asker) else {
+            return false;
+        };
+        let taken = take(&kept);
+        if taken {
+            self.put_in_front((key, notes), &kept);
+        }
+        taken
     }
 
     /// The entry under a key, unless it has expired, is to be loaded early, was invalidated, is not vouched for, or is another
@@ -156,10 +164,6 @@ impl Near {
             return None;
         }
         kept.hear(self.tier.inserted());
-        if !self.tier.is_hot(key, &kept) {
-            // Whoever removes the entry or puts another in its place waits, so that this one does not come after that.
-            self.marks.alone(key, || self.tier.heat(key, &kept));
-        }
         Some(kept)
     }
 
@@ -269,12 +273,8 @@ impl Near {
         self.marks.heard_anything();
         let matching = self.tier.keys(pattern);
         let removed = matching.iter().filter(|key| self.remove(key)).count();
-        // Whoever was putting an entry in front has done so after this, and what moka has evicted but not yet taken away from
-        // there is found nowhere else.
-        self.marks.heard_anything();
-        for key in self.tier.hot_keys(pattern) {
-            self.remove(&key);
-        }
+        // What moka has evicted but not yet taken away from the front is found nowhere else.
+        self.marks.change_all();
         u64::try_from(removed).unwrap_or(u64::MAX)
     }
 

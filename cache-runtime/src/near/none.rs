@@ -20,16 +20,6 @@ impl Tier {
         None
     }
 
-    pub(crate) fn hot(&self, _key: &str, _take: impl FnOnce(&Kept) -> bool) -> bool {
-        false
-    }
-
-    pub(crate) fn is_hot(&self, _key: &str, _kept: &Arc<Kept>) -> bool {
-        true
-    }
-
-    pub(crate) fn heat(&self, _key: &str, _kept: &Arc<Kept>) {}
-
     pub(crate) fn insert(&self, _key: &str, _entry: Entry) {}
 
     pub(crate) fn settle(&self) {}
@@ -38,19 +28,11 @@ impl Tier {
         0
     }
 
-    pub(crate) fn is_heard(&self, _inserted: u64) -> bool {
-        true
-    }
-
     pub(crate) fn remove(&self, _key: &str) -> Option<Arc<Kept>> {
         None
     }
 
     pub(crate) fn keys(&self, _pattern: &Pattern) -> Vec<Box<str>> {
-        Vec::new()
-    }
-
-    pub(crate) fn hot_keys(&self, _pattern: &Pattern) -> Vec<Box<str>> {
         Vec::new()
     }
 

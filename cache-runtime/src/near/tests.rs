@@ -40,18 +40,39 @@ fn entry(view: View, version: u64, source: Source) -> Entry {
 }
 
 fn version(near: &Near) -> Option<u64> {
+    version_by(near, None)
+}
+
+/// The same for a call with these notes.
+fn version_by(near: &Near, notes: Option<&Raw>) -> Option<u64> {
     let mut found = None;
-    near.hit(TEXT, ASKER, |kept| {
-        found = kept.value().downcast_ref().copied();
+    let mut take = |value: &Shared| {
+        found = value.downcast_ref().copied();
         found.is_some()
-    });
+    };
+    if !notes.is_some_and(|notes| near.hit_by_notes(notes, 0.0, &mut take)) {
+        near.hit((TEXT, notes), ASKER, |kept| take(kept.value()));
+    }
     found
+}
+
+/// Those of a call with that argument.
+fn notes(argument: u64) -> Raw {
+    let mut notes = Raw::new(1);
+    assert!(notes.note(&argument));
+    notes
 }
 
 /// One thread reads the truth and keeps it, another changes the truth and removes what is kept: whoever looks after that, be it
 /// at once, finds nothing older.
 #[test]
 fn there_is_no_moment_at_which_something_stands_that_was_removed_on_its_way() {
+    for notes in [None, Some(notes(42))] {
+        nothing_stands_that_was_removed(notes.as_ref());
+    }
+}
+
+fn nothing_stands_that_was_removed(notes: Option<&Raw>) {
     let near = Near::new(1 << 20, 100);
     let (truth, end) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -66,17 +87,18 @@ fn there_is_no_moment_at_which_something_stands_that_was_removed_on_its_way() {
         }
         scope.spawn(|| {
             while !end.load(Ordering::SeqCst) {
-                version(&near);
+                version_by(&near, notes);
             }
         });
-        for changed in 1..=100_000 {
+        for changed in 1..=60_000 {
             truth.store(changed, Ordering::SeqCst);
             near.remove(TEXT);
-            let found = version(&near);
+            let found = version_by(&near, notes);
             if found.is_some_and(|found| found < changed) {
                 end.store(true, Ordering::SeqCst);
-                panic!("found {found:?} after {changed} was settled");
             }
+            let is_new = found.is_none_or(|found| found >= changed);
+            assert!(is_new, "found {found:?} after {changed} was settled");
         }
         end.store(true, Ordering::SeqCst);
     });

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant as MokaInstant};
 use moka::Expiry;
 use moka::sync::Cache as Moka;
 
-use super::hot::Hot;
+use super::coherence::Stripe;
+use super::hot::{Asked, Front, Hot};
 use super::kept::Commons;
 use super::{Entry, Kept};
 use crate::clock;
 use crate::key::pattern::Pattern;
+use crate::key::raw::Raw;
 
 /// What an entry costs beside its key and its value, in front of moka and in it: their nodes, the entry itself, allocations.
-const OVERHEAD: usize = 600;
+const OVERHEAD: usize = 640;
 
 /// moka evicts now and then, by its own count of writes, however large they are. It is told to once this part of the limit was inserted.
 const SETTLED_PARTS: u64 = 16;
@@ -91,27 +93,42 @@ impl Tier {
         self.entries.get(key)
     }
 
-    /// Shows an entry that stands in front; answers what `take` does.
-    pub(crate) fn hot(&self, key: &str, take: impl FnOnce(&Kept) -> bool) -> bool {
-        self.hot.show(key, take)
+    /// Shows an entry that stands in front under its key; answers what `take` does.
+    pub(crate) fn hot(&self, key: &str, take: impl FnOnce(&Front, Stripe) -> bool) -> bool {
+        self.hot.show(Asked::Key(key), take)
     }
 
-    /// Whether an entry stands in front, or is not to.
-    pub(crate) fn is_hot(&self, key: &str, kept: &Arc<Kept>) -> bool {
-        self.hot.has(key, kept)
+    /// The same of one that stands there under the notes of a call.
+    #[inline]
+    pub(crate) fn noted(&self, notes: &Raw, take: impl FnOnce(&Front, Stripe) -> bool) -> bool {
+        self.hot.show_noted(notes, take)
     }
 
-    /// Puts an entry in front, if it is still there. Under the lock of its key.
-    pub(crate) fn heat(&self, key: &str, kept: &Arc<Kept>) {
+    /// Under what an entry is to stand in front, unless it does since its key was changed so often, or is not to.
+    pub(crate) fn place<'a>(
+        &self,
+        (key, notes): (&'a str, Option<&'a Raw>),
+        kept: &Arc<Kept>,
+        changes: u64,
+    ) -> Option<Asked<'a>> {
+        if self.hot.is_too_large(key, kept) {
+            return None;
+        }
+        let asked = self.hot.name(kept, key, notes);
+        (!self.hot.has(asked, kept, changes)).then_some(asked)
+    }
+
+    /// Puts an entry in front, if it is still there. Under the lock of its key, which was changed so often.
+    pub(crate) fn heat(&self, asked: Asked<'_>, key: &str, kept: &Arc<Kept>, changes: u64) {
         let there = self.entries.get(key);
         if there.is_some_and(|there| Arc::ptr_eq(&there, kept)) {
-            self.hot.put(key, kept);
+            self.hot.put(asked, key, Front::new(kept, changes));
         }
     }
 
     #[cfg(test)]
-    pub(super) fn put_in_front(&self, key: &str, kept: &Arc<Kept>) {
-        self.hot.put(key, kept);
+    pub(super) fn put_in_front(&self, asked: Asked<'_>, key: &str, front: Front) {
+        self.hot.put(asked, key, front);
     }
 
     /// Under the lock of its key.
@@ -121,9 +138,8 @@ impl Tier {
             return;
         };
         let weight = u64::from(self.weigher.weigh(key, &kept));
+        // Whatever stood there before goes to the listener.
         self.entries.insert(key.into(), kept);
-        // Another one may have stood there.
-        self.hot.remove(key);
         // Relaxed: the sum only decides when moka is told.
         self.inserted.fetch_add(weight, Ordering::Relaxed);
     }
@@ -150,21 +166,14 @@ impl Tier {
 
     /// Under the lock of its key.
     pub(crate) fn remove(&self, key: &str) -> Option<Arc<Kept>> {
-        let removed = self.entries.remove(key);
-        // Also where moka has just evicted it, and not yet said so.
-        self.hot.remove(key);
-        removed
+        // It goes to the listener.
+        self.entries.remove(key)
     }
 
     /// The keys that match. Cost: one look at every entry.
     pub(crate) fn keys(&self, pattern: &Pattern) -> Vec<Arc<Box<str>>> {
         let keys = self.entries.iter().map(|(key, _)| key);
         keys.filter(|key| pattern.matches(key)).collect()
-    }
-
-    /// The same of those that stand in front.
-    pub(crate) fn hot_keys(&self, pattern: &Pattern) -> Vec<Box<str>> {
-        self.hot.keys(|key| pattern.matches(key))
     }
 
     pub(crate) fn clear_all(&self) {

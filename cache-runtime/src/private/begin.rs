@@ -1,7 +1,6 @@
 //! The beginning of a call, up to its hit in process: what is the same for all types.
 
 use std::any::TypeId;
-use std::cell::RefCell;
 use std::sync::Arc;
 
 use crate::call::{Call as CachedCall, Ttl};
@@ -9,10 +8,11 @@ use crate::entry as entries;
 use crate::global;
 use crate::inner::Inner;
 use crate::intent::{self, Intent, Purpose, Reached, Unnamed};
-use crate::key::{Key, KeyWriter, Unwritable};
+use crate::key::raw::Raw;
+use crate::key::{Key, KeyWriter, Unwritable, give_back, spare};
 use crate::log;
 use crate::near::{self, Asker};
-use crate::site::CallSite;
+use crate::site::{Bound, CallSite, Instance};
 use crate::value::{Identity, Kind, Shared};
 use crate::variable;
 
@@ -30,40 +30,118 @@ pub(super) struct Beginning<'a> {
     pub(super) take: &'a mut dyn FnMut(&Shared) -> bool,
 }
 
-impl Beginning<'_> {
-    /// Whether the value is in the process, and taken.
-    fn hit(&mut self, cache: &Inner, key: &str, asker: Asker) -> bool {
-        let identity = Identity {
-            type_id: self.type_id,
-            version: self.site.policy().version,
-        };
-        let take = |kept: &near::Kept| (self.take)(kept.value());
-        entries::near(cache, key, (asker, identity), take)
-    }
+/// What is known of a call that has a key.
+struct Begun<'a> {
+    cache: &'a Arc<Inner>,
+    bound: &'a Arc<Bound>,
+    intent: Option<Arc<Intent>>,
+    /// See `Terms::early`.
+    early: f64,
+    /// Whether what the process has is an answer.
+    near: bool,
 }
 
 /// `None`: the value was taken, or nothing is cached.
 ///
-/// In one piece, and compiled once for all calls: what a hit costs is mostly that it is made of many parts.
+/// Compiled once for all calls; and a hit allocates nothing, nor writes the text of its key.
 pub(super) fn begin_any(beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
-    let begun = TEXT.try_with(|text| {
-        let mut text = text.try_borrow_mut().ok()?;
-        text.clear();
-        Some(begin_with(beginning, &mut text))
-    });
-    match begun {
-        Ok(Some(begun)) => begun,
-        // A call inside of what writes the arguments of another, or at the end of the thread.
-        Ok(None) | Err(_) => begin_with(beginning, &mut String::new()),
+    let site = beginning.site;
+    let is_usual = !beginning.bypass && !intent::is_here();
+    if is_usual
+        && let Some(cache) = global::usual(site.policy().cache)
+        && let Some(bound) = site.first_bound(cache.inner().number)
+    {
+        return begin_bound(beginning, cache.inner(), bound);
+    }
+    if is_usual {
+        return begin_elsewhere(beginning);
+    }
+    begin_unusual(beginning)
+}
+
+/// In another cache than the first one of the process, which may be that of a scope.
+#[inline(never)]
+fn begin_elsewhere(beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
+    let site = beginning.site;
+    let (Some(cache), false) = global::current(site.policy().cache) else {
+        return begin_unusual(beginning);
+    };
+    let cache = cache.inner();
+    match site.first_bound(cache.number) {
+        Some(bound) => begin_bound(beginning, cache, bound),
+        None => begin_bound(beginning, cache, &cache.bound(site)),
     }
 }
 
-thread_local! {
-    /// Where keys are written, so that a hit allocates none.
-    static TEXT: RefCell<String> = const { RefCell::new(String::new()) };
+/// Inlined, because a hit is mostly the sum of such small steps.
+#[inline(always)]
+fn begin_bound(
+    beginning: &mut Beginning<'_>,
+    cache: &Arc<Inner>,
+    bound: &Arc<Bound>,
+) -> Option<Box<CachedCall>> {
+    let first = bound.instance(beginning.instance, beginning.type_id);
+    let (Some(instance), true) = (first, cache.is_enabled() && bound.near) else {
+        return begin_unusual(beginning);
+    };
+    let Some(mut raw) = instance.raw() else {
+        return begin_unusual(beginning);
+    };
+    let mut text = String::new();
+    let opening = instance.opening();
+    let mut writer = KeyWriter::noting(&mut raw, opening, &mut text, cache.hash_key());
+    (beginning.write)(&mut writer);
+    let early = beginning.site.policy().draw();
+    // While Redis is away a call goes on, because one of them has to find it again.
+    let near = cache.is_settled();
+    if let Some(raw) = writer.notes()
+        && near
+        && cache.near.hit_by_notes(raw, early, &mut *beginning.take)
+    {
+        bound.counters.near_hit();
+        return None;
+    }
+    let (noted, written) = writer.finish_noting();
+    let begun = Begun {
+        cache,
+        bound,
+        intent: None,
+        early,
+        near,
+    };
+    if noted {
+        return begin_noted(beginning, begun, &raw, instance);
+    }
+    let call = begin_with(
+        beginning,
+        begun,
+        (&text, None),
+        written.map(|()| instance.origin),
+    );
+    give_back(text);
+    call
 }
 
-fn begin_with(beginning: &mut Beginning<'_>, text: &mut String) -> Option<Box<CachedCall>> {
+/// Of what was noted there is nothing in front.
+#[cold]
+fn begin_noted(
+    beginning: &mut Beginning<'_>,
+    begun: Begun<'_>,
+    raw: &Raw,
+    instance: &Instance,
+) -> Option<Box<CachedCall>> {
+    let mut text = spare();
+    let mut writer = KeyWriter::new(&mut text, begun.cache.hash_key());
+    writer.write_noted(raw, instance.opening());
+    let written = writer.finish().map(|()| instance.origin);
+    let call = begin_with(beginning, begun, (&text, Some(raw)), written);
+    give_back(text);
+    call
+}
+
+/// A call of which more is to be known than what is cached, or whose function has several instantiations.
+#[cold]
+fn begin_unusual(beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
     let site = beginning.site;
     let policy = site.policy();
     let intent = intent::take(!policy.terms.plain);
@@ -80,38 +158,66 @@ fn begin_with(beginning: &mut Beginning<'_>, text: &mut String) -> Option<Box<Ca
         return uncached(intent.as_ref(), Reached::Nothing);
     }
     let bound = cache.bound(site);
-    let early = match purpose {
-        Some(Purpose::Refresh) => f64::INFINITY,
-        _ => policy.draw(),
+    let begun = Begun {
+        cache,
+        bound: &bound,
+        intent,
+        early: match purpose {
+            Some(Purpose::Refresh) => f64::INFINITY,
+            _ => policy.draw(),
+        },
+        near: asks_near(purpose) && bound.near && cache.is_settled(),
     };
-    let instance = beginning.instance;
-    let written = bound.write(text, cache.hash_key(), instance, beginning.write);
-    // While Redis is away a call goes on, because one of them has to find it again.
-    let near = asks_near(purpose) && cache.near_terms(policy).allow() && cache.is_settled();
-    let found = written.as_ref().is_ok_and(|origin| {
-        let asker = Asker {
-            early,
-            ..Asker::new(*origin, &policy.terms)
-        };
-        near && beginning.hit(cache, text, asker)
-    });
-    if found {
-        proceed(intent.as_ref());
-        bound.counters.near_hit();
-        return None;
-    }
-    let key = match written {
-        Ok(origin) => Key::new(text, bound.levels(text), origin),
+    let mut text = spare();
+    let instance = (beginning.instance, beginning.type_id);
+    let written = bound.write(&mut text, cache.hash_key(), instance, beginning.write);
+    let call = begin_with(beginning, begun, (&text, None), written);
+    give_back(text);
+    call
+}
+
+/// Begins a call whose key is written, or cannot be.
+fn begin_with(
+    beginning: &mut Beginning<'_>,
+    begun: Begun<'_>,
+    (text, raw): (&str, Option<&Raw>),
+    written: Result<u64, Unwritable>,
+) -> Option<Box<CachedCall>> {
+    let Begun {
+        cache,
+        bound,
+        intent,
+        early,
+        near,
+    } = begun;
+    let site = beginning.site;
+    let policy = site.policy();
+    let origin = match written {
+        Ok(origin) => origin,
         Err(problem) => {
             bound.counters.errors.one();
             let unnamed = unnamed(cache, site, &problem);
             return uncached(intent.as_ref(), Reached::Unnamed(unnamed));
         }
     };
+    let asker = Asker {
+        early,
+        ..Asker::new(origin, &policy.terms)
+    };
+    let identity = Identity {
+        type_id: beginning.type_id,
+        version: policy.version,
+    };
+    let take = |kept: &near::Kept| (beginning.take)(kept.value());
+    let found = near && entries::near(cache, (text, raw), (asker, identity), take);
     proceed(intent.as_ref());
+    if found {
+        bound.counters.near_hit();
+        return None;
+    }
     Some(Box::new(CachedCall {
         site: Some(site),
-        key,
+        key: Key::new(text, bound.levels(text), origin),
         kind: beginning.kind.in_version(policy.version),
         ttl: Ttl::Fixed(cache.ttl(site.ttl(variable::ttl))),
         ruling: None,

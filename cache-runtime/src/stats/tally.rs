@@ -75,8 +75,9 @@ thread_local! {
 
 /// Counts one hit at the place of this thread; false where it has none for these counters.
 pub(super) fn one(counters: &Arc<Counters>) -> bool {
-    // As far apart as they are large.
-    let at = Arc::as_ptr(counters).addr() / size_of::<Counters>() % PLACES;
+    // Hardly further apart than they are large, by a number of which division is none.
+    const APART: usize = size_of::<Counters>().next_power_of_two();
+    let at = Arc::as_ptr(counters).addr() / APART % PLACES;
     let counted = TALLIES.try_with(|tallies| {
         let Ok(mut tallies) = tallies.try_borrow_mut() else {
             return false;

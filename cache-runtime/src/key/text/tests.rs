@@ -7,6 +7,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde::ser::{self, Serialize, SerializeTupleVariant as _, Serializer};
 
+use crate::key::raw::Raw;
+use crate::key::{KeyWriter, Opening};
+
 use super::reader::{read_back, unescape};
 use super::*;
 
@@ -209,12 +212,41 @@ fn a_value_that_cannot_be_written_leaves_nothing_behind() {
     );
 }
 
+/// The notes of a value, and the text that is made of them.
+fn by_notes<T: Serialize>(value: &T) -> Option<(Raw, String)> {
+    let mut raw = Raw::new(1);
+    if !raw.note(value) {
+        return None;
+    }
+    let opening = Opening {
+        head: "",
+        is_template: true,
+    };
+    let mut out = String::new();
+    let mut writer = KeyWriter::new(&mut out, None);
+    writer.write_noted(&raw, opening);
+    writer.finish().unwrap();
+    Some((raw, out))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_text_reads_back_as_the_value_it_was_written_from(value in strategies::any()) {
         prop_assert_eq!(read_back(&full_text(&value)), value.normal(&full_text));
+    }
+
+    #[test]
+    fn what_is_noted_has_the_text_that_would_be_written(values in (strategies::any(), strategies::any_small(), strategies::any_small())) {
+        let (any, one, other) = values;
+        for value in [&any, &one, &other] {
+            let noted = by_notes(value).map(|(_, text)| text);
+            prop_assert!(noted.is_none_or(|noted| noted == text(value)), "{:?}", value);
+        }
+        if let (Some((one_raw, one)), Some((other_raw, other))) = (by_notes(&one), by_notes(&other)) {
+            prop_assert!(one_raw != other_raw || one == other, "{} {}", one, other);
+        }
     }
 
     #[test]

@@ -1,10 +1,35 @@
 //! What stands in front of moka.
 
+use super::hot::{Asked, Front};
 use super::*;
 
 /// Whether the entry stands in front of moka, where a hit looks first.
 fn is_hot(near: &Near) -> bool {
-    near.tier.hot(TEXT, |_| true)
+    stands(near, Asked::Key(TEXT))
+}
+
+fn stands(near: &Near, asked: Asked<'_>) -> bool {
+    shows(near, asked, |_| true)
+}
+
+fn shows(near: &Near, asked: Asked<'_>, is: impl FnOnce(&Front) -> bool) -> bool {
+    match asked {
+        Asked::Raw(notes) => near.tier.noted(notes, |front, _| is(front)),
+        Asked::Key(key) => near.tier.hot(key, |front, _| is(front)),
+    }
+}
+
+/// How a call that is not the first may ask: by its key, and by its notes.
+fn ways() -> [Option<Raw>; 2] {
+    [None, Some(notes(42))]
+}
+
+/// Puts an entry in front, whether or not moka has it.
+fn put_in_front(near: &Near, notes: Option<&Raw>, kept: &Arc<Kept>) {
+    let changes = near.marks.changes(coherence::stripe(TEXT));
+    let asked = notes.map_or(Asked::Key(TEXT), Asked::Raw);
+    let front = Front::new(kept, changes);
+    near.tier.put_in_front(asked, TEXT, front);
 }
 
 fn keep(near: &Near, version: u64) {
@@ -22,14 +47,18 @@ fn what_is_found_stands_in_front_until_it_goes() {
         |near| keep(near, 2),
         |near| near.clear_all(),
     ];
-    for (number, end) in ends.into_iter().enumerate() {
-        keep(&near, 1);
-        assert!(!is_hot(&near), "{number}: nobody has asked for it");
-        assert_eq!(version(&near), Some(1));
-        assert!(is_hot(&near), "{number}");
-        assert_eq!(version(&near), Some(1), "{number}");
-        end(&near);
-        assert!(!is_hot(&near), "{number}");
+    for notes in ways() {
+        let notes = notes.as_ref();
+        let is_hot = |near| stands(near, notes.map_or(Asked::Key(TEXT), Asked::Raw));
+        for (number, end) in ends.into_iter().enumerate() {
+            keep(&near, 1);
+            assert!(!is_hot(&near), "{number}: nobody has asked for it");
+            assert_eq!(version_by(&near, notes), Some(1));
+            assert!(is_hot(&near), "{number}");
+            assert_eq!(version_by(&near, notes), Some(1), "{number}");
+            end(&near);
+            assert!(!is_hot(&near), "{number}");
+        }
     }
 }
 
@@ -44,7 +73,7 @@ fn in_front_the_same_is_asked_of_an_entry_as_behind() {
     };
     near.insert(key().as_str(), tagged);
     for front in [false, true] {
-        let found = |asker| near.hit(TEXT, asker, |_| true);
+        let found = |asker| near.hit((TEXT, None), asker, |_| true);
         assert_eq!(is_hot(&near), front);
         let other = Asker { origin: 2, ..ASKER };
         assert!(!found(other), "another function's");
@@ -69,7 +98,7 @@ fn in_front_the_same_is_asked_of_an_entry_as_behind() {
         plain: true,
         ..ASKER
     };
-    assert!(near.hit(TEXT, of_plain, |_| true));
+    assert!(near.hit((TEXT, None), of_plain, |_| true));
     assert!(is_hot(&near));
     assert_eq!(
         version(&near),
@@ -82,38 +111,43 @@ fn in_front_the_same_is_asked_of_an_entry_as_behind() {
 #[tokio::test(start_paused = true)]
 async fn in_front_a_value_expires_as_behind() {
     let near = Near::new(1 << 20, 100);
-    keep(&near, 1);
-    assert_eq!(version(&near), Some(1));
-    for _ in 0..59 {
+    for notes in ways() {
+        let (version, notes) = (|notes| version_by(&near, notes), notes.as_ref());
+        keep(&near, 1);
+        assert_eq!(version(notes), Some(1));
+        for _ in 0..59 {
+            clock::advance(Duration::from_secs(1)).await;
+            assert_eq!(version(notes), Some(1));
+            assert!(stands(&near, notes.map_or(Asked::Key(TEXT), Asked::Raw)));
+        }
         clock::advance(Duration::from_secs(1)).await;
-        assert_eq!(version(&near), Some(1));
-        assert!(is_hot(&near));
+        assert_eq!(version(notes), None);
     }
-    clock::advance(Duration::from_secs(1)).await;
-    assert_eq!(version(&near), None);
 }
 
 #[test]
 fn what_is_put_in_the_place_of_another_is_what_is_found_from_then_on() {
-    let near = Near::new(1 << 20, 100);
-    let end = AtomicBool::new(false);
-    keep(&near, 0);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !end.load(Ordering::SeqCst) {
-                version(&near);
+    for notes in ways() {
+        let near = Near::new(1 << 20, 100);
+        let (end, notes) = (AtomicBool::new(false), notes.as_ref());
+        keep(&near, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !end.load(Ordering::SeqCst) {
+                    version_by(&near, notes);
+                }
+            });
+            for put in 1..=60_000 {
+                keep(&near, put);
+                let found = version_by(&near, notes);
+                if found != Some(put) {
+                    end.store(true, Ordering::SeqCst);
+                    panic!("found {found:?} after {put} was put");
+                }
             }
+            end.store(true, Ordering::SeqCst);
         });
-        for put in 1..=100_000 {
-            keep(&near, put);
-            let found = version(&near);
-            if found != Some(put) {
-                end.store(true, Ordering::SeqCst);
-                panic!("found {found:?} after {put} was put");
-            }
-        }
-        end.store(true, Ordering::SeqCst);
-    });
+    }
 }
 
 fn numbered(number: usize) -> Key {
@@ -131,7 +165,7 @@ fn keep_numbered(near: &Near, number: usize, bytes: usize) {
 }
 
 fn finds(near: &Near, number: usize) -> bool {
-    near.hit(numbered(number).as_str(), ASKER, |_| true)
+    near.hit((numbered(number).as_str(), None), ASKER, |_| true)
 }
 
 #[test]
@@ -159,7 +193,7 @@ fn nothing_stands_in_front_that_moka_has_let_go_of() {
         let key = numbered(number);
         // In this order: looking for it may be what makes moka evict another.
         let kept = near.tier.get(key.as_str()).is_some();
-        let stands = near.tier.hot(key.as_str(), |_| true);
+        let stands = stands(&near, Asked::Key(key.as_str()));
         assert!(kept || !stands, "{number}");
         hot += usize::from(stands);
     }
@@ -175,11 +209,11 @@ fn an_entry_that_is_large_for_the_tier_does_not_stand_in_front() {
     let near = Near::new(1 << 20, 100);
     keep_numbered(&near, 1, 4_000);
     assert!(finds(&near, 1));
-    assert!(!near.tier.hot(numbered(1).as_str(), |_| true));
+    assert!(!stands(&near, Asked::Key(numbered(1).as_str())));
     assert!(finds(&near, 1), "behind it does");
     keep_numbered(&near, 2, 3_000);
     assert!(finds(&near, 2));
-    assert!(near.tier.hot(numbered(2).as_str(), |_| true));
+    assert!(stands(&near, Asked::Key(numbered(2).as_str())));
 }
 
 #[test]
@@ -217,7 +251,7 @@ fn keys_of_any_length_are_told_apart_in_front() {
     for _ in 0..2 {
         for text in &texts {
             let same = |kept: &Kept| kept.value().downcast_ref::<String>() == Some(text);
-            assert!(near.hit(text, ASKER, same), "{text}");
+            assert!(near.hit((text, None), ASKER, same), "{text}");
         }
     }
 }
@@ -233,31 +267,100 @@ fn what_still_stands_in_front_only_is_removed_as_well() {
         |near| {
             near.clear(&Pattern::new("video:*"));
         },
-        |near| keep(near, 2),
+        |near| {
+            let view = near.view(&key());
+            near.insert_unless_told(key().as_str(), entry(view, 2, Source::Untold), view);
+        },
     ];
-    for (number, removal) in removals.into_iter().enumerate() {
-        keep(&near, 1);
-        assert_eq!(version(&near), Some(1));
-        let kept = near.tier.get(TEXT).unwrap();
-        near.tier.remove(TEXT);
-        kept.come_back();
-        near.tier.put_in_front(TEXT, &kept);
-        assert_eq!(version(&near), Some(1), "{number}");
+    for notes in ways() {
+        let notes = notes.as_ref();
+        for (number, removal) in removals.into_iter().enumerate() {
+            keep(&near, 1);
+            let kept = near.tier.get(TEXT).unwrap();
+            near.tier.remove(TEXT);
+            kept.come_back();
+            kept.hear(near.tier.inserted());
+            put_in_front(&near, notes, &kept);
+            assert_eq!(version_by(&near, notes), Some(1), "{number}");
 
-        removal(&near);
-        assert!(!is_hot(&near), "{number}");
+            removal(&near);
+            assert_ne!(version_by(&near, notes), Some(1), "{number}");
+        }
     }
 }
 
 #[test]
 fn what_moka_lets_go_of_on_its_way_to_the_front_does_not_stay_there() {
     let near = Near::new(1 << 20, 100);
+    for notes in ways() {
+        let notes = notes.as_ref();
+        keep(&near, 1);
+        let kept = near.tier.get(TEXT).unwrap();
+        near.tier.remove(TEXT);
+        // Whoever was about to.
+        put_in_front(&near, notes, &kept);
+        assert!(!stands(&near, notes.map_or(Asked::Key(TEXT), Asked::Raw)));
+    }
+}
+
+/// One stripe is shared by many.
+#[test]
+fn what_happens_to_another_entry_does_not_end_one_that_stands_in_front() {
+    let near = Near::new(1 << 20, 100);
+    let stripe = coherence::stripe(TEXT);
+    let mut others = (0..).map(|number| format!("user:{number}"));
+    let other = others
+        .find(|other| coherence::stripe(other) == stripe)
+        .unwrap();
+    for notes in ways() {
+        let notes = notes.as_ref();
+        keep(&near, 1);
+        assert_eq!(version_by(&near, notes), Some(1));
+        for _ in 0..3 {
+            near.remove(&other);
+            near.end("user");
+            near.clear(&Pattern::new("user:*"));
+            let name = notes.map_or(Asked::Key(TEXT), Asked::Raw);
+            let is = |front: &Front| front.kept.value().downcast_ref() == Some(&1_u64);
+            assert!(shows(&near, name, is), "it stays");
+            assert_eq!(version_by(&near, notes), Some(1));
+        }
+    }
+}
+
+/// Such as those of two functions with one template.
+#[test]
+fn an_entry_stands_under_the_notes_of_one_call_and_is_found_by_others_all_the_same() {
+    let near = Near::new(1 << 20, 100);
+    let (one, other) = (notes(42), notes(43));
     keep(&near, 1);
-    let kept = near.tier.get(TEXT).unwrap();
-    near.tier.remove(TEXT);
-    // Whoever was about to.
-    near.tier.put_in_front(TEXT, &kept);
-    assert!(!is_hot(&near));
+    for _ in 0..2 {
+        assert_eq!(version_by(&near, Some(&one)), Some(1));
+        assert_eq!(version_by(&near, Some(&other)), Some(1));
+    }
+    assert!(stands(&near, Asked::Raw(&one)));
+    assert!(
+        !stands(&near, Asked::Raw(&other)),
+        "it could not be taken away"
+    );
+    assert!(is_hot(&near), "for its key it is found as fast");
+    // Whoever was about to put it there when it had no notes yet.
+    put_in_front(&near, Some(&other), &near.tier.get(TEXT).unwrap());
+    assert!(!stands(&near, Asked::Raw(&other)));
+
+    near.remove(TEXT);
+    assert!(!stands(&near, Asked::Raw(&one)) && !is_hot(&near));
+}
+
+#[test]
+fn a_value_that_is_not_taken_does_not_come_to_the_front() {
+    let near = Near::new(1 << 20, 100);
+    for notes in ways() {
+        keep(&near, 1);
+        let notes = notes.as_ref();
+        assert!(!near.hit((TEXT, notes), ASKER, |_| false));
+        assert!(!stands(&near, notes.map_or(Asked::Key(TEXT), Asked::Raw)));
+    }
 }
 
 /// What is about to be put in front or in the place of another waits for whoever changes that entry.
@@ -267,7 +370,7 @@ fn an_entry_is_changed_by_one_at_a_time() {
     keep(&near, 1);
     let while_held = |act: &(dyn Fn() + Sync), shows: fn(&Near) -> bool| {
         std::thread::scope(|scope| {
-            near.marks.alone(TEXT, || {
+            near.marks.alone(coherence::stripe(TEXT), || {
                 scope.spawn(act);
                 // Long enough for one that does not wait.
                 let until = clock::now() + Duration::from_millis(100);
