@@ -50,7 +50,7 @@ pub(crate) fn cached(model: CachedFn) -> TokenStream {
         Run::Owned => quote_spanned!(place=> let load = #body; call.run_owned(load).await),
         Run::Plain => quote_spanned!(place=> call.run_plain(#body)),
     };
-    let call = call(&frame, &policy, &key, tagging, begin);
+    let call = call(&frame, &policy, &key, tagging.as_ref(), &begin);
     frame.with_block(quote_spanned! {place=>
         #bypass
         #call
@@ -66,8 +66,8 @@ fn call(
     frame: &Frame,
     policy: &Policy,
     key: &Key,
-    tagging: Option<TokenStream>,
-    ask: TokenStream,
+    tagging: Option<&TokenStream>,
+    ask: &TokenStream,
 ) -> TokenStream {
     // One place for all that needs a value that can be cached, so that one that cannot is one error.
     let place = at(frame.returned.span());

@@ -37,7 +37,7 @@ pub(super) fn batch(
     };
     let (spares, load) = load(frame, batch, place);
     let ask = quote_spanned!(place=> batch(#bypasses, &__SITE, outcome, __private::#holds, #ids, #key_of));
-    let call = call(frame, policy, key, tagging, ask);
+    let call = call(frame, policy, key, tagging.as_ref(), &ask);
     let statements = quote_spanned! {place=>
         #bypass
         #call
