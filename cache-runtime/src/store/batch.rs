@@ -27,11 +27,18 @@ pub(super) use packed::Packed;
 /// Reads under way, each alone, beyond which one waits for a carrier.
 const ALONE: usize = 4;
 
-/// Carriers under way while none is full: one whose answers are used while the other one's request is answered.
-const CARRIERS: usize = 2;
+/// Carriers under way while none is full: while the answers of one are used, those of the next are on their way, and the
+/// server has the requests of the others to do.
+const CARRIERS: usize = 4;
 
-/// The share of those under way that is worth a request of its own beside theirs.
+/// The share of those under way that is worth a second request beside theirs.
 const WORTH: usize = 4;
+
+/// Reads that a carrier takes, if there are as many: fewer cost more each.
+const FEW: usize = 32;
+
+/// The part of those who do not read any more that is forgotten with each request.
+const FORGOTTEN: usize = 16;
 
 /// Reads in one request, and about how many bytes in its answer.
 const MOST_READS: usize = 256;
@@ -54,6 +61,10 @@ struct State {
     carriers: usize,
     /// How many the carriers have under way.
     carried: usize,
+    /// How many read at once lately: of those who were told a moment ago most are about to ask again.
+    readers: usize,
+    /// Whether the readers of one request are being told, and about to ask again.
+    tells: bool,
     /// What an entry was like lately, in bytes.
     usual_size: usize,
     /// Those that nobody uses any more: a read that waits allocates nothing.
@@ -176,7 +187,9 @@ impl Batches {
             since: clock::now(),
             reader: Some(Arc::clone(&reader)),
         });
-        let sends = state.carriers < CARRIERS && state.is_worth_another();
+        state.count_readers();
+        let carriers = state.carriers;
+        let sends = carriers < CARRIERS && state.is_worth_another(carriers, state.share());
         state.carriers += usize::from(sends);
         drop(state);
         if sends {
@@ -200,15 +213,29 @@ impl State {
         (MOST_BYTES / self.usual_size.max(1)).clamp(ALONE, MOST_READS)
     }
 
-    /// How many one carrier takes: its part of all, so that there are as many to be answered as are being told.
+    /// How many one carrier takes: its part of all, so that there is always some to be asked, answered and told.
     fn share(&self) -> usize {
-        let all = self.waiting.len() + self.carried;
-        all.div_ceil(CARRIERS).max(ALONE)
+        self.readers.div_ceil(CARRIERS).max(FEW)
     }
 
-    /// Whether those who wait are worth a request beside those that are under way, whose carriers take them otherwise.
-    fn is_worth_another(&self) -> bool {
-        self.waiting.len() * WORTH >= self.carried
+    /// Whether those who wait are worth a request beside those of so many other carriers, who take them otherwise: a second one
+    /// soon, so that nobody waits for an answer before he is asked for, a further one for `enough`.
+    fn is_worth_another(&self, others: usize, enough: usize) -> bool {
+        match others {
+            0 => true,
+            1 => self.waiting.len() * WORTH >= self.carried,
+            _ => self.waiting.len() >= enough,
+        }
+    }
+
+    fn count_readers(&mut self) {
+        self.readers = self.readers.max(self.waiting.len() + self.carried);
+    }
+
+    /// They become fewer one by one.
+    fn forget_readers(&mut self) {
+        let all = self.waiting.len() + self.carried;
+        self.readers -= (self.readers - all.min(self.readers)).div_ceil(FORGOTTEN);
     }
 }
 

@@ -1,7 +1,9 @@
 //! The task that takes along whoever waits: in one request, told one by one, each within his own deadline.
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use redis::ErrorKind;
@@ -15,6 +17,9 @@ use crate::store::ask::{Found, trouble};
 use crate::store::connect::{Connector, Link, Purpose};
 use crate::store::slots::Slot;
 use crate::store::{Read, Trouble, Watch};
+
+/// How often a carrier lets others go first who are told: the readers, their carrier, and the connection.
+const TURNS: usize = 4;
 
 /// Carries those who wait, batch after batch, until nobody waits. However it ends, those who wait go on.
 pub(super) struct Carrier {
@@ -52,34 +57,39 @@ impl Carrier {
     }
 
     async fn run(mut self) {
+        let mut turn = None;
         loop {
             // Who is ready to go on may be about to ask.
             yield_now().await;
             if self.ends() {
                 return;
             }
-            match Connector::current(&self.slot) {
+            turn = match Connector::current(&self.slot) {
                 Some(link) => {
                     let batch = self.load(None);
-                    self.store.carry(&self.slot, link, batch).await;
+                    self.store.carry(&self.slot, link, batch, turn).await
                 }
-                None => self.connect_and_carry().await,
-            }
+                None => {
+                    drop(turn);
+                    self.connect_and_carry().await
+                }
+            };
             self.unload();
         }
     }
 
-    async fn connect_and_carry(&mut self) {
+    async fn connect_and_carry(&mut self) -> Option<Turn> {
         let began = clock::now();
         match self.connect(began).await {
             Ok(link) => {
                 let batch = self.load(Some((began, clock::now())));
-                self.store.carry(&self.slot, link, batch).await;
+                self.store.carry(&self.slot, link, batch, None).await
             }
             // Of those who came meanwhile nobody waits for another attempt.
             Err(trouble) => {
                 let waiting = std::mem::take(&mut self.slot.batches.lock().waiting);
                 Batch::new(waiting).fail(&trouble);
+                None
             }
         }
     }
@@ -115,7 +125,9 @@ impl Carrier {
     /// Whether there is nothing to do for it any more: nobody waits, or so few that they are left to one that is under way.
     pub(super) fn ends(&mut self) -> bool {
         let mut state = self.slot.batches.lock();
-        if state.waiting.is_empty() || !state.is_worth_another() {
+        let others = state.carriers.saturating_sub(1);
+        let is_worth_it = state.is_worth_another(others, state.share() / 2);
+        if state.waiting.is_empty() || !is_worth_it {
             state.carriers -= 1;
             self.has_ended = true;
         }
@@ -131,6 +143,7 @@ impl Carrier {
         let mut asked: Vec<Asked> = state.waiting.drain(..taken).collect();
         self.carries = taken;
         state.carried += taken;
+        state.forget_readers();
         let leaves_some = !state.waiting.is_empty();
         let starts = leaves_some && (taken == most || state.carriers < CARRIERS);
         state.carriers += usize::from(starts);
@@ -177,9 +190,17 @@ impl Drop for Carrier {
 impl Store {
     /// Asks for all of a batch at once. As with a single request, a connection that turns out to be dead, or answers what was
     /// not asked, is replaced, once.
-    async fn carry(&self, slot: &Slot, mut link: Link, mut batch: Batch) {
+    ///
+    /// `turn` is over once the request is on its way; answers the next one, in which the readers ask again.
+    async fn carry(
+        &self,
+        slot: &Arc<Slot>,
+        mut link: Link,
+        mut batch: Batch,
+        mut turn: Option<Turn>,
+    ) -> Option<Turn> {
         if batch.asked.is_empty() {
-            return;
+            return None;
         }
         let keys = batch.asked.iter().map(|asked| &asked.key);
         let wanted = batch.asked.iter().any(|asked| asked.watch == Watch::Kept);
@@ -191,24 +212,36 @@ impl Store {
         let mut to_connect = self.connector.timeout();
         let mut retried = false;
         loop {
-            let error = match self.ask_for_all(&link, &packed, &mut batch).await {
+            let error = match self
+                .ask_for_all(&link, &packed, &mut batch, turn.take())
+                .await
+            {
                 Ok(Ok(Found(values))) if values.len() == packed.count() => {
+                    let turn = Turn::begin(slot).await;
                     let reads = packed.take_apart(values, link.teller());
-                    return self.land(slot, batch, reads);
+                    self.land(slot, batch, reads);
+                    return Some(turn);
                 }
                 Ok(Ok(_)) => (ErrorKind::Parse, "an answer to something else").into(),
                 Ok(Err(error)) => error,
-                Err(trouble) => return batch.fail(&trouble),
+                Err(trouble) => {
+                    batch.fail(&trouble);
+                    return None;
+                }
             };
             self.connector.discard(&link);
             if retried || link.fresh {
-                return batch.fail(&trouble(&error));
+                batch.fail(&trouble(&error));
+                return None;
             }
             retried = true;
             let began = clock::now();
             link = match Box::pin(self.connector.link(Purpose::Reading, to_connect)).await {
                 Ok(link) => link,
-                Err(trouble) => return batch.fail(&trouble),
+                Err(trouble) => {
+                    batch.fail(&trouble);
+                    return None;
+                }
             };
             let connecting = clock::now().saturating_duration_since(began);
             to_connect = to_connect.saturating_sub(connecting);
@@ -222,9 +255,19 @@ impl Store {
         link: &Link,
         packed: &Packed,
         batch: &mut Batch,
+        turn: Option<Turn>,
     ) -> Result<redis::RedisResult<Found>, Trouble> {
         let sent = clock::now();
         let mut asked = pin!(packed.request().send(link.connection.clone()));
+        if let Some(turn) = turn {
+            let sent_off = poll_fn(|context| Poll::Ready(asked.as_mut().poll(context)));
+            if let Poll::Ready(answer) = sent_off.await {
+                return Self::heard(link, sent, answer);
+            }
+            // The connection writes it.
+            yield_now().await;
+            drop(turn);
+        }
         while let Some(due) = batch.due(self.timeout) {
             let left = due.saturating_duration_since(clock::now());
             match clock::within(left, asked.as_mut()).await {
@@ -253,6 +296,30 @@ impl Store {
             // The last batch counts for a quarter.
             state.usual_size = (state.usual_size * 3 + size) / 4;
         }
+    }
+}
+
+/// The turn of those who were told: until they have asked again, and their request is written, those of other requests are
+/// not told. Else answers that come together would be asked for together from there on, and server and process would wait
+/// for each other.
+pub(super) struct Turn(Arc<Slot>);
+
+impl Turn {
+    /// Waits for the turn of others to end, for as long as that takes on one thread, and no longer.
+    pub(super) async fn begin(slot: &Arc<Slot>) -> Self {
+        for _ in 0..TURNS {
+            if !std::mem::replace(&mut slot.batches.lock().tells, true) {
+                break;
+            }
+            yield_now().await;
+        }
+        Self(Arc::clone(slot))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.batches.lock().tells = false;
     }
 }
 

@@ -1,4 +1,4 @@
-use super::carrier::Batch;
+use super::carrier::{Batch, Turn};
 use super::*;
 use crate::config::CacheConfig;
 use crate::location::RedisUrl;
@@ -154,21 +154,79 @@ fn the_larger_the_entries_the_fewer_travel_together() {
 #[test]
 fn the_reads_of_one_runtime_are_shared_out_among_the_carriers() {
     let batches = Batches::default();
-    let state = |waiting: usize, carried| State {
-        waiting: (0..waiting)
-            .map(|_| waits_since(&batches, clock::now()).1)
-            .collect(),
-        carried,
+    let state = |waiting: usize, carried| {
+        let mut state = State {
+            waiting: (0..waiting)
+                .map(|_| waits_since(&batches, clock::now()).1)
+                .collect(),
+            carried,
+            ..State::default()
+        };
+        state.count_readers();
+        state
+    };
+    assert_eq!(state(256, 0).share(), 64);
+    assert_eq!(state(64, 192).share(), 64);
+    assert_eq!(state(64, 0).share(), FEW);
+    assert_eq!(state(1, 0).share(), FEW);
+
+    assert!(state(1, 0).is_worth_another(0, FEW));
+    assert!(state(16, 64).is_worth_another(1, FEW));
+    let few = state(15, 64);
+    assert!(!few.is_worth_another(1, FEW), "one takes them soon");
+    assert!(!state(31, 64).is_worth_another(2, FEW));
+    assert!(state(32, 64).is_worth_another(2, FEW));
+}
+
+#[test]
+fn those_who_do_not_read_any_more_are_forgotten() {
+    let mut state = State {
+        carried: 256,
         ..State::default()
     };
-    assert_eq!(state(64, 0).share(), 32);
-    assert_eq!(state(32, 32).share(), 32);
-    assert_eq!(state(3, 61).share(), 32);
-    assert_eq!(state(1, 0).share(), ALONE);
+    state.count_readers();
+    state.forget_readers();
+    assert_eq!(state.readers, 256, "as many are under way");
 
-    assert!(state(1, 0).is_worth_another());
-    assert!(state(16, 64).is_worth_another());
-    assert!(!state(15, 64).is_worth_another(), "one takes them soon");
+    state.carried = 3;
+    let mut requests = 0;
+    while state.readers > 3 {
+        let before = state.readers;
+        state.forget_readers();
+        assert!(state.readers < before);
+        requests += 1;
+    }
+    assert!(requests <= 100, "{requests}");
+    state.carried = 0;
+    state.forget_readers();
+    assert_eq!(state.readers, 2);
+}
+
+#[tokio::test]
+async fn readers_of_two_requests_are_told_one_after_the_other() {
+    let (_, slot) = store_and_slot();
+    let first = Turn::begin(&slot).await;
+    let second = tokio::spawn({
+        let slot = Arc::clone(&slot);
+        async move { Turn::begin(&slot).await }
+    });
+    tokio::task::yield_now().await;
+    assert!(!second.is_finished());
+
+    drop(first);
+    let second = second.await.unwrap();
+    drop(second);
+    assert!(!slot.batches.lock().tells);
+}
+
+#[tokio::test]
+async fn a_turn_that_does_not_end_keeps_others_waiting_for_a_few_turns_only() {
+    let (_, slot) = store_and_slot();
+    let _first = Turn::begin(&slot).await;
+
+    let second = clock::within(100 * TIMEOUT, Turn::begin(&slot)).await;
+
+    assert!(second.is_some());
 }
 
 #[tokio::test]
@@ -181,14 +239,14 @@ async fn few_who_wait_are_left_to_the_carrier_that_is_under_way() {
         slot.batches.lock().waiting.extend(asked);
     };
     slot.batches.lock().carriers = 2;
-    waits(40);
+    waits(FEW);
     drop(first.load(None));
-    waits(2);
+    waits(FEW);
 
-    assert!(!second.ends(), "20 others wait");
+    assert!(!second.ends(), "as many wait");
     drop(second.load(None));
     second.unload();
-    waits(1);
+    waits(FEW / WORTH - 1);
     assert!(second.ends());
     assert_eq!(slot.batches.lock().carriers, 1);
 
