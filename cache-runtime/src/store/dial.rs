@@ -1,13 +1,14 @@
 //! Making a connection: to whichever address of the server answers first.
 
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::panic::resume_unwind;
+use std::task::Poll;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisResult};
 use tokio::net::{TcpStream, lookup_host};
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::AbortHandle;
 
 use super::wire::Wire;
 
@@ -38,24 +39,35 @@ impl Address {
     }
 }
 
-/// Tries all addresses at once: one that never answers keeps nobody from another one.
+/// Tries all addresses at once: one that never answers keeps nobody from another one. In no task of their own, which would end
+/// before this does where the runtime ends, as if nobody were there.
 async fn connect(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
-    let mut attempts = JoinSet::new();
-    for address in addresses {
-        attempts.spawn(TcpStream::connect(address));
-    }
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    while let Some(attempt) = attempts.join_next().await {
-        match attempt.map_err(JoinError::try_into_panic) {
-            Ok(Ok(socket)) => return Ok(socket),
-            Ok(Err(error)) => last = error,
-            // The runtime has no IO driver.
-            Err(Ok(panic)) => resume_unwind(panic),
-            // The runtime is ending.
-            Err(Err(_)) => {}
+    let attempts = addresses.map(|address| Box::pin(TcpStream::connect(address)));
+    let mut attempts: Vec<_> = attempts.collect();
+    let mut last = None;
+    poll_fn(|context| {
+        let mut connected = None;
+        attempts.retain_mut(|attempt| {
+            if connected.is_some() {
+                return true;
+            }
+            match attempt.as_mut().poll(context) {
+                Poll::Pending => return true,
+                Poll::Ready(Ok(socket)) => connected = Some(socket),
+                Poll::Ready(Err(error)) => last = Some(error),
+            }
+            false
+        });
+        match connected {
+            Some(socket) => Poll::Ready(Ok(socket)),
+            None if attempts.is_empty() => {
+                let nowhere = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+                Poll::Ready(Err(last.take().unwrap_or_else(nowhere)))
+            }
+            None => Poll::Pending,
         }
-    }
-    Err(last)
+    })
+    .await
 }
 
 impl Drop for Driver {
