@@ -232,8 +232,12 @@ pub(crate) fn generation_name(level: &str) -> String {
 
 /// Appends it.
 pub(crate) fn write_generation_name(out: &mut String, level: &str) {
-    out.push_str(GENERATION);
-    out.push_str(level);
+    out.extend(generation_name_parts(level));
+}
+
+/// What it is put together of.
+pub(crate) fn generation_name_parts(level: &str) -> [&str; 2] {
+    [GENERATION, level]
 }
 
 /// Where stands which servers have served the data of a cache, by their `run_id`s.
@@ -251,10 +255,12 @@ pub(crate) fn lease_name(entry: &str) -> String {
 
 /// Appends it.
 pub(crate) fn write_lease_name(out: &mut String, entry: &str) {
-    out.push_str(LEASE);
-    out.push('{');
-    out.push_str(entry);
-    out.push('}');
+    out.extend(lease_name_parts(entry));
+}
+
+/// What it is put together of.
+pub(crate) fn lease_name_parts(entry: &str) -> [&str; 4] {
+    [LEASE, "{", entry, "}"]
 }
 
 /// The group whose generation has this name.

@@ -42,20 +42,21 @@ impl Store {
         purpose: Purpose,
         request: impl Into<Request<'a>>,
     ) -> Result<Answer<T>, Trouble> {
-        self.ask_fitting(purpose, request.into(), self.timeout, |_| true)
+        self.ask_fitting(purpose, request.into(), self.timeout, false, |_| true)
             .await
     }
 
     /// What the server answers within `limit` to a request for so many texts. Fewer or more of them are the answer to
-    /// something else.
+    /// something else. `is_another`: the attempt that a connection that proved dead is worth.
     pub(super) async fn ask_for_texts(
         &self,
         request: Request<'_>,
         count: usize,
         limit: Duration,
+        is_another: bool,
     ) -> Result<Answer<Vec<Option<Bytes>>>, Trouble> {
         let fits = |found: &Found| found.0.len() == count;
-        let found = self.ask_fitting(Purpose::Reading, request, limit, fits);
+        let found = self.ask_fitting(Purpose::Reading, request, limit, is_another, fits);
         let Answer { value, teller } = found.await?;
         let Found(value) = value;
         Ok(Answer { value, teller })
@@ -69,10 +70,11 @@ impl Store {
         purpose: Purpose,
         request: Request<'_>,
         mut to_answer: Duration,
+        is_another: bool,
         fits: impl Fn(&T) -> bool,
     ) -> Result<Answer<T>, Trouble> {
         let mut to_connect = self.connector.timeout();
-        let mut retried = false;
+        let mut retried = is_another;
         loop {
             let began = clock::now();
             let link = self.connector.link(purpose, to_connect).await?;

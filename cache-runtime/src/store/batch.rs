@@ -129,14 +129,16 @@ impl Store {
     ) -> Result<Read, Trouble> {
         let slot = self.connector.reading()?;
         if self.loners.contain(key) {
-            return self.look_up_alone(key, self.timeout).await;
+            return self.look_up_alone(&slot, (key, watch), self.timeout).await;
         }
         let enter = |context: &mut Context<'_>| {
             let asked = (key, watch);
             Poll::Ready(slot.batches.enter(&slot, self, asked, context.waker()))
         };
         let waiting = match poll_fn(enter).await {
-            Way::Alone(_alone) => return self.look_up_alone(key, self.timeout).await,
+            Way::Alone(_alone) => {
+                return self.look_up_alone(&slot, (key, watch), self.timeout).await;
+            }
             Way::Along(waiting) => waiting,
         };
         match waiting.await {
@@ -144,14 +146,18 @@ impl Store {
             Told::AskAlone { since } => {
                 let waited = clock::now().saturating_duration_since(since);
                 let left = self.timeout.saturating_sub(waited);
-                self.look_up_alone(key, left).await
+                self.look_up_alone(&slot, (key, watch), left).await
             }
         }
     }
 
-    async fn look_up_alone(&self, key: &Key, limit: Duration) -> Result<Read, Trouble> {
-        // Boxed, so that a read that is carried has a small future.
-        let read = Box::pin(self.read(key, limit)).await;
+    async fn look_up_alone(
+        &self,
+        slot: &Slot,
+        (key, watch): (&Key, Watch),
+        limit: Duration,
+    ) -> Result<Read, Trouble> {
+        let read = self.read(slot, (key, watch), limit).await;
         match &read {
             Ok(read) => {
                 let size = read.entry.as_ref().map_or(0, |entry| entry.len());

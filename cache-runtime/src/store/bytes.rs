@@ -28,6 +28,14 @@ impl Bytes {
             end,
         }
     }
+
+    /// Of these bytes, those from `start` to `end`.
+    #[cfg(feature = "redis")]
+    pub(super) fn cut(mut all: Vec<u8>, start: usize, end: usize) -> Self {
+        all.truncate(end);
+        all.drain(..start.min(all.len()));
+        Self::Whole(all)
+    }
 }
 
 impl Deref for Bytes {

@@ -4,9 +4,10 @@
 //! one after another or side by side. A driver that died with its runtime is replaced, not reported.
 
 use std::future::{Future, poll_fn};
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo};
 
 use super::ask::turned_away;
-use super::dial::{Address, Driver};
+use super::dial::{Address, Dialled, Driver, Line};
 use super::lineage::Lineage;
 use super::server_clock::ServerClock;
 pub(super) use super::slots::Purpose;
@@ -35,23 +36,34 @@ const HUNG_AFTER: u32 = 3;
 /// A working connection.
 #[derive(Clone)]
 pub(super) struct Link {
-    pub(super) connection: MultiplexedConnection,
-    purpose: Purpose,
-    number: u64,
-    /// `None`: it does not tell of changes.
-    told: Option<Arc<Told>>,
+    shared: Arc<Shared>,
     /// Whether this very request had to connect.
     pub(super) fresh: bool,
-    timeouts: Arc<AtomicU32>,
-    /// Ends with the last of those who use the connection.
-    _driver: Arc<Driver>,
+}
+
+/// What all who use a connection know of it. It ends with the last of them.
+pub(super) struct Shared {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) line: Line,
+    purpose: Purpose,
+    /// `None`: it does not tell of changes.
+    told: Option<Told>,
+    timeouts: AtomicU32,
+    _driver: Driver,
 }
 
 /// A connection that was just made, and who tells over it.
 struct Connected {
-    connection: MultiplexedConnection,
-    driver: Driver,
-    told: Option<Arc<Told>>,
+    dialled: Dialled,
+    told: Option<Told>,
+}
+
+impl Deref for Link {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
 }
 
 impl Link {
@@ -72,7 +84,6 @@ pub(super) struct Connector {
     timeout: Duration,
     response_timeout: Duration,
     slots: Slots,
-    numbers: AtomicU64,
     pub(super) clock: ServerClock,
     pub(super) lineage: Lineage,
     facts: Mutex<ServerFacts>,
@@ -114,7 +125,6 @@ impl Connector {
                 .set_pipeline_buffer_size(1_024),
             timeout: config.connect_timeout,
             slots: Slots::default(),
-            numbers: AtomicU64::new(1),
             clock: ServerClock::new(),
             lineage,
             facts: Mutex::default(),
@@ -206,24 +216,28 @@ impl Connector {
             Some(connected) => connected,
             None => self.connect_plainly().await?,
         };
-        let Connected {
+        let Connected { dialled, told } = connected;
+        let Dialled {
             connection,
+            line,
             driver,
-            told,
-        } = connected;
+        } = dialled;
         if let Some(told) = &told {
             let teller = Arc::clone(&told.teller);
             let beating = beat(teller, connection.clone(), self.response_timeout);
             tokio::spawn(beating);
         }
-        Ok(Link {
+        let shared = Shared {
             connection,
+            line,
             purpose,
-            number: self.numbers.fetch_add(1, Ordering::Relaxed),
             told,
+            timeouts: AtomicU32::new(0),
+            _driver: driver,
+        };
+        Ok(Link {
+            shared: Arc::new(shared),
             fresh: true,
-            timeouts: Arc::default(),
-            _driver: Arc::new(driver),
         })
     }
 
@@ -238,7 +252,7 @@ impl Connector {
         let settings = self.settings.clone().set_push_sender(hear);
         // In which a server tells of changes.
         let login = self.login.clone().set_protocol(ProtocolVersion::RESP3);
-        let (mut connection, driver) = match self.address.dial(&login, settings).await {
+        let mut dialled = match self.address.dial(&login, settings).await {
             Ok(dialled) => dialled,
             Err(error) => {
                 let trouble = turned_away(&error);
@@ -251,7 +265,7 @@ impl Connector {
             }
         };
         let sent = clock::now();
-        match self.greet(&mut connection, true).await? {
+        match self.greet(&mut dialled.connection, true).await? {
             Some(refusal) => {
                 self.say_untold(&refusal);
                 // The server may be asked all the same, only without being believed for long.
@@ -260,9 +274,8 @@ impl Connector {
             None => {
                 told.teller.prove(sent);
                 Ok(Some(Connected {
-                    connection,
-                    driver,
-                    told: Some(Arc::new(told)),
+                    dialled,
+                    told: Some(told),
                 }))
             }
         }
@@ -272,11 +285,10 @@ impl Connector {
         // Which every server speaks.
         let login = self.login.clone().set_protocol(ProtocolVersion::RESP2);
         let dialled = self.address.dial(&login, self.settings.clone()).await;
-        let (mut connection, driver) = dialled.map_err(|error| turned_away(&error))?;
-        self.greet(&mut connection, false).await?;
+        let mut dialled = dialled.map_err(|error| turned_away(&error))?;
+        self.greet(&mut dialled.connection, false).await?;
         Ok(Connected {
-            connection,
-            driver,
+            dialled,
             told: None,
         })
     }
@@ -296,7 +308,7 @@ impl Connector {
             let mut current = lock(&slot.link);
             if current
                 .as_ref()
-                .is_some_and(|current| current.number == link.number)
+                .is_some_and(|current| Arc::ptr_eq(&current.shared, &link.shared))
             {
                 *current = None;
             }

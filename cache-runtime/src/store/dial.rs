@@ -10,7 +10,7 @@ use redis::{AsyncConnectionConfig, RedisConnectionInfo, RedisResult};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::task::AbortHandle;
 
-use super::wire::Wire;
+use super::wire::{self, Wire};
 
 /// Where a server is.
 pub(super) struct Address {
@@ -21,21 +21,35 @@ pub(super) struct Address {
 /// The task that writes and reads for a connection; it ends with this.
 pub(super) struct Driver(AbortHandle);
 
+/// A connection, for those who ask beside the client.
+pub(super) type Line = wire::Line<TcpStream>;
+
+/// A connection on which the server has accepted the login.
+pub(super) struct Dialled {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) line: Line,
+    pub(super) driver: Driver,
+}
+
 impl Address {
-    /// A connection on which the server has accepted the login.
     pub(super) async fn dial(
         &self,
         login: &RedisConnectionInfo,
         settings: AsyncConnectionConfig,
-    ) -> RedisResult<(MultiplexedConnection, Driver)> {
+    ) -> RedisResult<Dialled> {
         let addresses = lookup_host((self.host.as_str(), self.port)).await?;
         let socket = connect(addresses).await?;
         socket.set_nodelay(true)?;
         let wire = Wire::new(socket);
+        let line = wire.line();
         let connected = MultiplexedConnection::new_with_config(login, wire, settings);
         let (connection, driver) = connected.await?;
         let driver = Driver(tokio::spawn(driver).abort_handle());
-        Ok((connection, driver))
+        Ok(Dialled {
+            connection,
+            line,
+            driver,
+        })
     }
 }
 

@@ -16,6 +16,8 @@ mod greet;
 #[cfg(feature = "redis")]
 mod lineage;
 #[cfg(feature = "redis")]
+mod read;
+#[cfg(feature = "redis")]
 mod redis;
 #[cfg(not(feature = "redis"))]
 #[path = "none.rs"]

@@ -8,12 +8,12 @@ use std::time::Duration;
 use redis::{Pipeline, RedisResult, Value};
 
 use super::ask::trouble;
-use super::batch::{Loners, Packed};
+use super::batch::Loners;
 use super::connect::{Connector, Purpose};
 use super::generations::{Lifetimes, lifetime_ms};
 use super::lineage::Lineage;
 use super::scripts::{ACQUIRE, EXTEND, FILL, PUT, RELEASE, TRY};
-use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble, Watch};
+use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble};
 use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::Error;
@@ -89,17 +89,7 @@ impl Store {
         tried.map_err(|error| trouble(&error))
     }
 
-    /// Reads an entry, its lease and the generations of its groups, in one round trip of its own.
-    pub(super) async fn read(&self, key: &Key, limit: Duration) -> Result<Read, Trouble> {
-        // Watched in any case: to say that it need not be would cost more than the server saves by it.
-        let packed = Packed::of(std::iter::once(key), Watch::Kept);
-        let asked = self.ask_for_texts(packed.request(), packed.count(), limit);
-        let answer = asked.await?;
-        let mut reads = packed.take_apart(answer.value, answer.teller.as_ref());
-        Ok(reads.next().unwrap_or_else(|| Read::nothing(key)))
-    }
-
-    /// The same for many entries in one round trip. A generation that several need is asked for once, and their leases only
+    /// Reads many entries in one round trip. A generation that several need is asked for once, and their leases only
     /// for those who may load.
     pub(crate) async fn look_up_many(
         &self,
@@ -124,7 +114,7 @@ impl Store {
         }
         let asked = keys.len() + leased.len() + places.len();
         let answer = self
-            .ask_for_texts((&mget).into(), asked, self.timeout)
+            .ask_for_texts((&mget).into(), asked, self.timeout, false)
             .await?;
         let mut entries = answer.value;
         let mut leases = entries.split_off(keys.len().min(entries.len()));
@@ -356,10 +346,15 @@ pub(super) fn token_text(token: u64) -> String {
 
 /// A generation that is not one of ours counts as missing.
 fn token_of(bytes: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(bytes)
-        .ok()
-        .filter(|text| text.len() == 16)?;
-    u64::from_str_radix(text, 16).ok()
+    let digits: &[u8; 16] = bytes.try_into().ok()?;
+    digits.iter().try_fold(0, |token, digit| {
+        let digit = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(token << 4 | u64::from(digit))
+    })
 }
 
 /// A lease that is not one of ours is still a lease: it is told apart by its bytes.

@@ -5,6 +5,9 @@ use super::LINE_END;
 /// From how many texts on they are handed on as one: what one look-up asks for, at the least.
 const MANY: u64 = 3;
 
+/// Digits of a number that are more than any answer has.
+const LONGEST_NUMBER: usize = 18;
+
 /// What an element begins with.
 pub(super) const KINDS: &[u8] = b"$_*+-:>%~|,#(!=";
 
@@ -53,12 +56,15 @@ impl Scan {
     pub(super) fn go_on(&mut self, bytes: &[u8]) -> Extent {
         while self.left > 0 {
             let rest = bytes.get(self.at..).unwrap_or_default();
-            if rest.first().is_some_and(|kind| !KINDS.contains(kind)) {
+            let Some(element) = Element::first(rest) else {
+                return match rest.first().is_some_and(|kind| !KINDS.contains(kind)) {
+                    true => Extent::Garbage,
+                    false => Extent::Part,
+                };
+            };
+            if !KINDS.contains(&element.kind) {
                 return Extent::Garbage;
             }
-            let Some(element) = Element::first(rest) else {
-                return Extent::Part;
-            };
             let Some(number) = element.number() else {
                 return Extent::Garbage;
             };
@@ -113,43 +119,81 @@ impl Scan {
 }
 
 /// The first line of an element.
-pub(super) struct Element<'a> {
+pub(super) struct Element {
     pub(super) kind: u8,
-    text: &'a [u8],
     /// How long the line is, with its end.
     pub(super) line: usize,
+    /// How many elements or bytes follow, 0 where none do; `None`: the line does not say.
+    number: Option<u64>,
+    /// Whether it says that there is nothing.
+    is_null: bool,
 }
 
-impl<'a> Element<'a> {
-    pub(super) fn first(bytes: &'a [u8]) -> Option<Self> {
+impl Element {
+    pub(super) fn first(bytes: &[u8]) -> Option<Self> {
+        Self::of_digits(bytes).or_else(|| Self::of_anything(bytes))
+    }
+
+    /// What nearly all are: a number, which is no longer than any that means something.
+    fn of_digits(bytes: &[u8]) -> Option<Self> {
+        let (&kind, rest) = bytes.split_first()?;
+        if !counts(kind) {
+            return None;
+        }
+        let mut number = 0;
+        for (at, byte) in rest.iter().enumerate().take(LONGEST_NUMBER) {
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                number = number * 10 + u64::from(digit);
+            } else {
+                let ends = at > 0 && rest.get(at..)?.starts_with(LINE_END);
+                return ends.then_some(Self {
+                    kind,
+                    line: 1 + at + LINE_END.len(),
+                    number: Some(number),
+                    is_null: false,
+                });
+            }
+        }
+        None
+    }
+
+    fn of_anything(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(2).position(|two| two == LINE_END)?;
-        let (kind, text) = bytes.get(..end)?.split_first()?;
+        let (&kind, text) = bytes.get(..end)?.split_first()?;
+        let is_null = text.first() == Some(&b'-');
+        let number = match counts(kind) && !is_null {
+            true => number(text),
+            false => Some(0),
+        };
         Some(Self {
-            kind: *kind,
-            text,
+            kind,
             line: end + LINE_END.len(),
+            number,
+            is_null,
         })
     }
 
     pub(super) fn is_null(&self) -> bool {
-        self.text.first() == Some(&b'-')
+        self.is_null
     }
 
-    /// How many elements or bytes follow, 0 where none do; `None`: the line does not say.
     pub(super) fn number(&self) -> Option<u64> {
-        let counts = matches!(
-            self.kind,
-            b'$' | b'!' | b'=' | b'*' | b'~' | b'>' | b'%' | b'|'
-        );
-        if !counts || self.is_null() {
-            return Some(0);
-        }
-        let (first, rest) = self.text.split_first()?;
-        std::iter::once(first)
-            .chain(rest)
-            .try_fold(0_u64, |number, digit| {
-                let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
-                number.checked_mul(10)?.checked_add(digit.into())
-            })
+        self.number
     }
+}
+
+/// Whether a number stands after that.
+fn counts(kind: u8) -> bool {
+    matches!(kind, b'$' | b'!' | b'=' | b'*' | b'~' | b'>' | b'%' | b'|')
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    let (first, rest) = text.split_first()?;
+    std::iter::once(first)
+        .chain(rest)
+        .try_fold(0_u64, |number, digit| {
+            let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
+            number.checked_mul(10)?.checked_add(digit.into())
+        })
 }

@@ -197,7 +197,7 @@ async fn what_is_too_large_to_be_kept_back_goes_on_as_it_comes() {
             break;
         }
         went.extend_from_slice(&buffer[..read]);
-        most = most.max(wire.bytes.len());
+        most = most.max(wire.0.with(|state| state.bytes.len()));
     }
 
     assert_eq!(went, came);
@@ -208,12 +208,12 @@ async fn what_is_too_large_to_be_kept_back_goes_on_as_it_comes() {
 #[test]
 fn what_cannot_be_an_answer_is_not_kept_back_until_its_line_ends() {
     for (came, goes_on) in [("HTTP", true), ("*5", false), ("*5\r\n$1", false)] {
-        let mut wire = Wire::new(Pieces(VecDeque::new()));
-        wire.bytes[..came.len()].copy_from_slice(came.as_bytes());
-        wire.end = came.len();
+        let mut state = State::new(Pieces(VecDeque::new()));
+        state.bytes[..came.len()].copy_from_slice(came.as_bytes());
+        state.end = came.len();
         let mut buffer = [0; 16];
         let mut out = ReadBuf::new(&mut buffer);
-        assert_eq!(wire.hand_on(&mut out), goes_on, "{came}");
+        assert_eq!(state.hand_on(&mut out), goes_on, "{came}");
     }
 }
 
@@ -225,5 +225,5 @@ async fn room_is_given_back() {
     let mut buffer = vec![0; 8_192];
     while read(&mut wire, &mut buffer).await > 0 {}
 
-    assert_eq!(wire.bytes.len(), ROOM);
+    assert_eq!(wire.0.with(|state| state.bytes.len()), ROOM);
 }

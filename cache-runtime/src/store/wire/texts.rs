@@ -13,8 +13,7 @@ pub(in crate::store) fn texts(answer: Value) -> RedisResult<Vec<Option<Bytes>>> 
     match gathered(answer) {
         Ok(all) => {
             let all = Arc::new(all);
-            let found = Texts { all: &all, at: 0 };
-            found
+            Texts::of(&all)
                 .map(|found| Ok(found?.map(|(start, end)| Bytes::part(&all, start, end))))
                 .collect()
         }
@@ -38,8 +37,7 @@ pub(in crate::store) fn ungathered(answer: Value) -> RedisResult<Value> {
         }
         Err(answer) => return Ok(answer),
     };
-    let found = Texts { all: &all, at: 0 };
-    let values = found.map(|found| {
+    let values = Texts::of(&all).map(|found| {
         Ok(match found? {
             Some((start, end)) => {
                 Value::BulkString(all.get(start..end).unwrap_or_default().to_vec())
@@ -62,9 +60,15 @@ fn gathered(answer: Value) -> Result<Vec<u8>, Value> {
 }
 
 /// Where each of the texts stands that were handed on as one; `None`: it is missing.
-struct Texts<'a> {
+pub(in crate::store) struct Texts<'a> {
     all: &'a [u8],
     at: usize,
+}
+
+impl<'a> Texts<'a> {
+    pub(in crate::store) fn of(all: &'a [u8]) -> Self {
+        Self { all, at: 0 }
+    }
 }
 
 impl Iterator for Texts<'_> {

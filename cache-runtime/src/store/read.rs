@@ -1,0 +1,163 @@
+//! One read by itself, asked and answered without the client between: the request is bytes, and the answer is taken apart
+//! where it stands.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::{RedisError, RedisResult};
+
+use super::batch::Packed;
+use super::connect::{Connector, Link};
+use super::redis::{Store, generation_of, lease_number};
+use super::slots::Slot;
+use super::wire::{Answer, Texts};
+use super::{Bytes, Read, Trouble, Watch};
+use crate::clock;
+use crate::key::{self, Key};
+use crate::near::coherence::Teller;
+use crate::seen::Tokens;
+
+/// The server need not remember that this connection reads what it does next.
+const UNWATCHED: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$7\r\nCACHING\r\n$2\r\nNO\r\n";
+
+/// What came of asking beside the client.
+enum Beside {
+    Answered(Result<Read, Trouble>),
+    /// The client is to ask: there is no connection, or it cannot be written to now.
+    NotNow,
+    /// The connection was no good.
+    Dead,
+}
+
+impl Store {
+    /// Reads an entry, its lease and the generations of its groups, in one round trip of its own.
+    ///
+    /// # Cancellation
+    /// The read may go on; what is answered goes to nobody.
+    pub(super) async fn read(
+        &self,
+        slot: &Slot,
+        (key, watch): (&Key, Watch),
+        limit: Duration,
+    ) -> Result<Read, Trouble> {
+        let began = clock::now();
+        let is_another = match self.read_beside(slot, (key, watch), limit).await {
+            Beside::Answered(read) => return read,
+            Beside::NotNow => false,
+            Beside::Dead => true,
+        };
+        let waited = clock::now().saturating_duration_since(began);
+        let left = limit.saturating_sub(waited);
+        // Boxed, so that a read that goes its usual way has a small future.
+        Box::pin(self.read_by_client(key, left, is_another)).await
+    }
+
+    async fn read_beside(
+        &self,
+        slot: &Slot,
+        (key, watch): (&Key, Watch),
+        limit: Duration,
+    ) -> Beside {
+        let Some(link) = Connector::current(slot) else {
+            return Beside::NotNow;
+        };
+        let unwatched = watch == Watch::None && link.teller().is_some();
+        let answers = 1 + usize::from(unwatched);
+        let sent = clock::now();
+        let Some(asked) = link
+            .line
+            .ask(answers, |out| write_request(out, key, unwatched))
+        else {
+            return Beside::NotNow;
+        };
+        let Some(answer) = clock::within(limit, asked).await else {
+            self.connector.timed_out(&link);
+            return Beside::Answered(Err(Trouble::Timeout));
+        };
+        match Self::heard(&link, sent, read_of(key, answer, &link)) {
+            Ok(Ok(Some(read))) => Beside::Answered(Ok(read)),
+            Ok(Ok(None) | Err(_)) => {
+                self.connector.discard(&link);
+                Beside::Dead
+            }
+            Err(trouble) => Beside::Answered(Err(trouble)),
+        }
+    }
+
+    /// The same by the client, which may have to connect, once more if this is the first attempt.
+    async fn read_by_client(
+        &self,
+        key: &Key,
+        limit: Duration,
+        is_another: bool,
+    ) -> Result<Read, Trouble> {
+        // Watched in any case: to have the client say that it need not be would cost more than the server saves by it.
+        let packed = Packed::of(std::iter::once(key), Watch::Kept);
+        let asked = self.ask_for_texts(packed.request(), packed.count(), limit, is_another);
+        let answer = asked.await?;
+        let mut reads = packed.take_apart(answer.value, answer.teller.as_ref());
+        Ok(reads.next().unwrap_or_else(|| Read::nothing(key)))
+    }
+}
+
+fn write_request(out: &mut Vec<u8>, key: &Key, unwatched: bool) {
+    if unwatched {
+        out.extend_from_slice(UNWATCHED);
+    }
+    let entry = key.as_str();
+    write_head(out, b'*', 3 + key.groups().count());
+    out.extend_from_slice(b"$4\r\nMGET\r\n");
+    write_text(out, [entry]);
+    write_text(out, key::lease_name_parts(entry));
+    for group in key.groups() {
+        write_text(out, key::generation_name_parts(group));
+    }
+}
+
+fn write_text<const PARTS: usize>(out: &mut Vec<u8>, parts: [&str; PARTS]) {
+    write_head(out, b'$', parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+fn write_head(out: &mut Vec<u8>, kind: u8, number: usize) {
+    out.push(kind);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What was answered about this key; `None`: it is the answer to something else.
+fn read_of(key: &Key, answer: Answer, link: &Link) -> RedisResult<Option<Read>> {
+    match answer {
+        Answer::Texts(all) => taken_apart(key, all, link.teller()),
+        Answer::Other(other) => {
+            let other = redis::parse_redis_value(&other)?;
+            other.extract_error().map(|_| None)
+        }
+        Answer::Lost(kind) => Err(RedisError::from(io::Error::from(kind))),
+    }
+}
+
+fn taken_apart(key: &Key, all: Vec<u8>, teller: Option<&Arc<Teller>>) -> RedisResult<Option<Read>> {
+    let mut texts = Texts::of(&all);
+    let mut next = || texts.next().transpose();
+    let (Some(entry), Some(lease)) = (next()?, next()?) else {
+        return Ok(None);
+    };
+    let text = |(start, end): (usize, usize)| all.get(start..end).unwrap_or_default();
+    let lease = lease.map(text).map(lease_number);
+    let generations = texts.map(|found| Ok(generation_of(found?.map(text))));
+    let generations = generations.collect::<RedisResult<Tokens>>()?;
+    if generations.len() != key.groups().count() {
+        return Ok(None);
+    }
+    Ok(Some(Read {
+        entry: entry.map(|(start, end)| Bytes::cut(all, start, end)),
+        lease,
+        generations,
+        teller: teller.cloned(),
+    }))
+}
