@@ -12,7 +12,6 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -45,7 +44,7 @@ const MOST_READS: usize = 256;
 const MOST_BYTES: usize = 256 * 1024;
 
 /// An entry from this size on is read alone the next time, so that it holds up no others.
-const LARGE: usize = 64 * 1024;
+pub(super) const LARGE: usize = 64 * 1024;
 
 /// Keys whose entries are read alone, as stripes.
 const STRIPES: usize = 1_024;
@@ -149,24 +148,6 @@ impl Store {
                 self.look_up_alone(&slot, (key, watch), left).await
             }
         }
-    }
-
-    async fn look_up_alone(
-        &self,
-        slot: &Slot,
-        (key, watch): (&Key, Watch),
-        limit: Duration,
-    ) -> Result<Read, Trouble> {
-        let read = self.read(slot, (key, watch), limit).await;
-        match &read {
-            Ok(read) => {
-                let size = read.entry.as_ref().map_or(0, |entry| entry.len());
-                self.loners.note(key, size >= LARGE);
-            }
-            Err(trouble) if concerns_one_key(trouble) => self.loners.note(key, true),
-            Err(_) => {}
-        }
-        read
     }
 }
 
@@ -366,7 +347,7 @@ impl Loners {
                 .is_some_and(|stripe| stripe.load(Ordering::Relaxed))
     }
 
-    fn note(&self, key: &Key, alone: bool) {
+    pub(super) fn note(&self, key: &Key, alone: bool) {
         if !alone && !self.any.load(Ordering::Relaxed) {
             return;
         }
@@ -386,7 +367,7 @@ impl Loners {
 }
 
 /// Whether a refusal may be that of one key among those that were asked for.
-fn concerns_one_key(trouble: &Trouble) -> bool {
+pub(super) fn concerns_one_key(trouble: &Trouble) -> bool {
     match trouble {
         Trouble::Refused(refusal) => refusal.class.scope() == Scope::Key,
         _ => false,

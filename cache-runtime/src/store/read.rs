@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use redis::{RedisError, RedisResult};
 
-use super::batch::Packed;
+use super::batch::{LARGE, Packed, concerns_one_key};
 use super::connect::{Connector, Link};
 use super::redis::{Store, generation_of, lease_number};
 use super::slots::Slot;
 use super::wire::{Answer, Texts};
 use super::{Bytes, Read, Trouble, Watch};
-use crate::clock;
+use crate::clock::{self, Instant};
 use crate::key::{self, Key};
 use crate::near::coherence::Teller;
 use crate::seen::Tokens;
@@ -31,18 +31,37 @@ enum Beside {
 }
 
 impl Store {
+    /// A read by itself, which tells whether it is to be one the next time as well.
+    pub(super) async fn look_up_alone(
+        &self,
+        slot: &Slot,
+        (key, watch): (&Key, Watch),
+        limit: Duration,
+    ) -> Result<Read, Trouble> {
+        let read = self.read(slot, (key, watch), limit).await;
+        match &read {
+            Ok(read) => {
+                let size = read.entry.as_ref().map_or(0, |entry| entry.len());
+                self.loners.note(key, size >= LARGE);
+            }
+            Err(trouble) if concerns_one_key(trouble) => self.loners.note(key, true),
+            Err(_) => {}
+        }
+        read
+    }
+
     /// Reads an entry, its lease and the generations of its groups, in one round trip of its own.
     ///
     /// # Cancellation
     /// The read may go on; what is answered goes to nobody.
-    pub(super) async fn read(
+    async fn read(
         &self,
         slot: &Slot,
         (key, watch): (&Key, Watch),
         limit: Duration,
     ) -> Result<Read, Trouble> {
         let began = clock::now();
-        let is_another = match self.read_beside(slot, (key, watch), limit).await {
+        let is_another = match self.read_beside(slot, (key, watch), (began, limit)).await {
             Beside::Answered(read) => return read,
             Beside::NotNow => false,
             Beside::Dead => true,
@@ -57,25 +76,23 @@ impl Store {
         &self,
         slot: &Slot,
         (key, watch): (&Key, Watch),
-        limit: Duration,
+        (sent, limit): (Instant, Duration),
     ) -> Beside {
         let Some(link) = Connector::current(slot) else {
             return Beside::NotNow;
         };
         let unwatched = watch == Watch::None && link.teller().is_some();
         let answers = 1 + usize::from(unwatched);
-        let sent = clock::now();
-        let Some(asked) = link
-            .line
-            .ask(answers, |out| write_request(out, key, unwatched))
-        else {
+        let groups = key.groups().count();
+        let request = |out: &mut Vec<u8>| write_request(out, (key, groups), unwatched);
+        let Some(asked) = link.line.ask(answers, request) else {
             return Beside::NotNow;
         };
         let Some(answer) = clock::within(limit, asked).await else {
             self.connector.timed_out(&link);
             return Beside::Answered(Err(Trouble::Timeout));
         };
-        match Self::heard(&link, sent, read_of(key, answer, &link)) {
+        match Self::heard(&link, sent, read_of(answer, groups, &link)) {
             Ok(Ok(Some(read))) => Beside::Answered(Ok(read)),
             Ok(Ok(None) | Err(_)) => {
                 self.connector.discard(&link);
@@ -101,12 +118,12 @@ impl Store {
     }
 }
 
-fn write_request(out: &mut Vec<u8>, key: &Key, unwatched: bool) {
+fn write_request(out: &mut Vec<u8>, (key, groups): (&Key, usize), unwatched: bool) {
     if unwatched {
         out.extend_from_slice(UNWATCHED);
     }
     let entry = key.as_str();
-    write_head(out, b'*', 3 + key.groups().count());
+    write_head(out, b'*', 3 + groups);
     out.extend_from_slice(b"$4\r\nMGET\r\n");
     write_text(out, [entry]);
     write_text(out, key::lease_name_parts(entry));
@@ -129,10 +146,10 @@ fn write_head(out: &mut Vec<u8>, kind: u8, number: usize) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// What was answered about this key; `None`: it is the answer to something else.
-fn read_of(key: &Key, answer: Answer, link: &Link) -> RedisResult<Option<Read>> {
+/// What was answered about a key of so many groups; `None`: it is the answer to something else.
+fn read_of(answer: Answer, groups: usize, link: &Link) -> RedisResult<Option<Read>> {
     match answer {
-        Answer::Texts(all) => taken_apart(key, all, link.teller()),
+        Answer::Texts(all) => taken_apart(all, groups, link.teller()),
         Answer::Other(other) => {
             let other = redis::parse_redis_value(&other)?;
             other.extract_error().map(|_| None)
@@ -141,7 +158,11 @@ fn read_of(key: &Key, answer: Answer, link: &Link) -> RedisResult<Option<Read>> 
     }
 }
 
-fn taken_apart(key: &Key, all: Vec<u8>, teller: Option<&Arc<Teller>>) -> RedisResult<Option<Read>> {
+fn taken_apart(
+    all: Vec<u8>,
+    groups: usize,
+    teller: Option<&Arc<Teller>>,
+) -> RedisResult<Option<Read>> {
     let mut texts = Texts::of(&all);
     let mut next = || texts.next().transpose();
     let (Some(entry), Some(lease)) = (next()?, next()?) else {
@@ -151,7 +172,7 @@ fn taken_apart(key: &Key, all: Vec<u8>, teller: Option<&Arc<Teller>>) -> RedisRe
     let lease = lease.map(text).map(lease_number);
     let generations = texts.map(|found| Ok(generation_of(found?.map(text))));
     let generations = generations.collect::<RedisResult<Tokens>>()?;
-    if generations.len() != key.groups().count() {
+    if generations.len() != groups {
         return Ok(None);
     }
     Ok(Some(Read {

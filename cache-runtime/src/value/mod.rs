@@ -18,6 +18,7 @@ mod weight;
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
@@ -109,7 +110,27 @@ fn bit(codec: Codec) -> u8 {
     1 << codec.id()
 }
 
-static FACTS: LazyLock<RwLock<HashMap<TypeId, &'static Facts>>> = LazyLock::new(RwLock::default);
+type Known = HashMap<TypeId, &'static Facts, BuildHasherDefault<OfTypeId>>;
+
+static FACTS: LazyLock<RwLock<Known>> = LazyLock::new(RwLock::default);
+
+/// The hash of a type's identity, which is one already.
+#[derive(Default)]
+struct OfTypeId(u64);
+
+impl Hasher for OfTypeId {
+    fn write_u64(&mut self, part: u64) {
+        self.0 ^= part;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= xxhash_rust::xxh3::xxh3_64(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
 
 impl Facts {
     fn of<T: Value>() -> &'static Self {

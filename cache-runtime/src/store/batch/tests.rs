@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::carrier::{Batch, Turn};
 use super::*;
 use crate::config::CacheConfig;

@@ -1,5 +1,8 @@
 //! A connection: its socket, what has come in over it, and whose the answers are.
 
+mod askers;
+mod writing;
+
 use std::collections::VecDeque;
 use std::io;
 use std::mem;
@@ -7,12 +10,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::bell::Bell;
 use super::scan::{Extent, Scan};
 use super::sent::Sent;
 use super::{GATHERED, LINE_END, MOST, ROOM};
+pub(in crate::store) use askers::Answer;
+use askers::Asked;
 
 /// What a push begins with, which answers nothing.
 const PUSH: u8 = b'>';
@@ -45,7 +50,7 @@ pub(super) struct State<S> {
     sent: Sent,
     /// Whether the client waits until the socket takes more.
     is_full: bool,
-    /// A request of one who asks beside the client, while it is written; what of it was not taken at once.
+    /// What was asked beside the client and is not written yet, which comes before anything of the client's.
     request: Vec<u8>,
     pub(super) bell: Arc<Bell>,
     /// That of the bell.
@@ -61,25 +66,6 @@ enum Whose {
     Askers,
     /// A push, or what nobody has asked for, which is the client's to see.
     Nobodys,
-}
-
-/// One who asks beside the client.
-struct Asked {
-    id: u64,
-    /// Answers that are still to come; the last is his.
-    left: usize,
-    answer: Option<Answer>,
-    has_gone: bool,
-}
-
-/// What is answered to one who asked beside the client.
-pub(in crate::store) enum Answer {
-    /// Several texts, as they stand in the array that was answered.
-    Texts(Vec<u8>),
-    /// Something else, as it was answered.
-    Other(Vec<u8>),
-    /// Nothing will be.
-    Lost(io::ErrorKind),
 }
 
 /// What is to be handed on before anything else is looked at: a head, so many of the bytes, and the end of a line.
@@ -256,61 +242,6 @@ impl<S> State<S> {
         }
     }
 
-    // --- those who ask beside the client -------------------------------------------------------
-
-    /// An answer to the first of them who awaits one.
-    fn answer(&mut self, answer: Answer) {
-        self.has_come(Whose::Askers);
-        let Some(at) = self.asked.iter().position(|asked| asked.left > 0) else {
-            return;
-        };
-        let Some(asked) = self.asked.get_mut(at) else {
-            return;
-        };
-        asked.left -= 1;
-        if asked.left > 0 {
-            return;
-        }
-        if asked.has_gone {
-            self.asked.remove(at);
-            return;
-        }
-        asked.answer = Some(answer);
-        let waker = self.bell.forget(asked.id);
-        if self.reader != Some(asked.id) {
-            self.to_wake.extend(waker);
-        }
-    }
-
-    fn lose_all(&mut self, kind: io::ErrorKind) {
-        self.asked.retain(|asked| !asked.has_gone);
-        for asked in &mut self.asked {
-            if asked.answer.is_none() {
-                asked.left = 0;
-                asked.answer = Some(Answer::Lost(kind));
-                self.to_wake.extend(self.bell.forget(asked.id));
-            }
-        }
-    }
-
-    /// What was answered to this one, if it was.
-    pub(super) fn take_answer(&mut self, id: u64) -> Option<Answer> {
-        let at = self.asked.iter().position(|asked| asked.id == id)?;
-        let answer = self.asked.get_mut(at)?.answer.take()?;
-        self.asked.remove(at);
-        Some(answer)
-    }
-
-    /// He does not wait any more: what is answered to him is dropped.
-    pub(super) fn give_up(&mut self, id: u64) {
-        if let Some(at) = self.asked.iter().position(|asked| asked.id == id) {
-            match self.asked.get_mut(at) {
-                Some(asked) if asked.left > 0 => asked.has_gone = true,
-                _ => drop(self.asked.remove(at)),
-            }
-        }
-    }
-
     fn make_room(&mut self) {
         if self.start == self.end {
             (self.start, self.end) = (0, 0);
@@ -395,99 +326,6 @@ impl<S: AsyncRead + Unpin> State<S> {
             }
         }
         Poll::Ready(())
-    }
-}
-
-impl<S: AsyncWrite + Unpin> State<S> {
-    /// Writes a request beside the client's, to which so many answers come, the last of interest; answers by what it is
-    /// known. `None`: that cannot be done now.
-    pub(super) fn ask(&mut self, answers: usize, write: impl FnOnce(&mut Vec<u8>)) -> Option<u64> {
-        let is_free = self.request.is_empty() && !self.is_full && self.sent.is_between();
-        if !is_free || self.is_garbage || self.has_ended {
-            return None;
-        }
-        let socket = self.socket.as_mut()?;
-        write(&mut self.request);
-        // Whoever waits until it takes more has been ruled out, so nobody's waker is replaced.
-        let mut context = Context::from_waker(Waker::noop());
-        let written = match Pin::new(socket).poll_write(&mut context, &self.request) {
-            Poll::Ready(Ok(written)) if written > 0 => written,
-            // An error is the client's to find.
-            Poll::Ready(_) | Poll::Pending => {
-                self.request.clear();
-                return None;
-            }
-        };
-        if written == self.request.len() {
-            self.request.clear();
-        } else {
-            // The client writes the rest.
-            self.request.drain(..written);
-            self.to_wake.extend(self.bell.of_client());
-        }
-        self.expect(Whose::Askers, answers);
-        self.last += 1;
-        self.asked.push(Asked {
-            id: self.last,
-            left: answers,
-            answer: None,
-            has_gone: false,
-        });
-        Some(self.last)
-    }
-
-    /// Writes what the client does.
-    pub(super) fn write(
-        &mut self,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        ready!(self.write_rest(context))?;
-        let socket = self.socket.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        let written = Pin::new(socket).poll_write_vectored(context, slices);
-        self.is_full = written.is_pending();
-        let written = ready!(written)?;
-        let mut left = written;
-        for slice in slices {
-            let of_it = slice.get(..left.min(slice.len())).unwrap_or_default();
-            let requests = self.sent.go_on(of_it);
-            self.expect(Whose::Clients, requests);
-            left -= of_it.len();
-        }
-        Poll::Ready(Ok(written))
-    }
-
-    /// Writes what is left of a request beside the client's, before anything else.
-    fn write_rest(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.request.is_empty() {
-            let socket = self.socket.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-            let written = ready!(Pin::new(socket).poll_write(context, &self.request))?;
-            if written == 0 {
-                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-            }
-            self.request.drain(..written);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    pub(super) fn flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.write_rest(context))?;
-        match &mut self.socket {
-            Some(socket) => Pin::new(socket).poll_flush(context),
-            None => Poll::Ready(Ok(())),
-        }
-    }
-
-    pub(super) fn shut_down(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.socket {
-            Some(socket) => Pin::new(socket).poll_shutdown(context),
-            None => Poll::Ready(Ok(())),
-        }
-    }
-
-    pub(super) fn is_write_vectored(&self) -> bool {
-        let socket = self.socket.as_ref();
-        socket.is_some_and(AsyncWrite::is_write_vectored)
     }
 }
 

@@ -6,6 +6,7 @@ use std::net::Shutdown;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tokio::io::ReadBuf;
@@ -14,6 +15,7 @@ use tokio::task::yield_now;
 
 use super::super::Wire;
 use super::*;
+use crate::clock;
 
 const PUSH: &[u8] = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\na\r\n";
 const TEXTS: &[u8] = b"$1\r\na\r\n$-1\r\n_\r\n";
@@ -55,6 +57,7 @@ fn now<T>(polled: Poll<T>) -> T {
 #[derive(Default)]
 struct Fake {
     written: Vec<u8>,
+    writes: usize,
     takes: VecDeque<usize>,
     comes: VecDeque<Vec<u8>>,
 }
@@ -88,6 +91,7 @@ impl AsyncWrite for Fake {
             return Poll::Pending;
         }
         let taken = taken.min(bytes.len());
+        self.writes += 1;
         self.written.extend_from_slice(&bytes[..taken]);
         Poll::Ready(Ok(taken))
     }
@@ -190,6 +194,8 @@ proptest! {
                 }
             }
         }
+        let mut context = Context::from_waker(Waker::noop());
+        now(Pin::new(&mut wire).poll_flush(&mut context)).unwrap();
         let incoming = came.chunks(pieces.1).map(<[u8]>::to_vec);
         line.with(|state| state.socket_for_test().comes.extend(incoming));
 
@@ -225,41 +231,87 @@ fn nobody_asks_into_the_middle_of_what_the_client_writes() {
         let asked = line.ask(1, |out| out.push(b'x'));
         assert_eq!(asked.is_some(), is_between, "{written}");
     }
-    // What is no request may be anything.
+    // What is no request may be followed by anything.
     let mut wire = Wire::new(Fake::default());
     write_by_client(&mut wire, b"PING\r\n", 1_000);
     assert!(wire.line().ask(1, |out| out.push(b'x')).is_none());
 }
 
 #[test]
-fn nobody_asks_while_the_client_waits_until_it_may_write() {
-    let mut wire = Wire::new(Fake::default());
-    let line = wire.line();
-    line.with(|state| state.socket_for_test().takes = VecDeque::from([0]));
-    let mut context = Context::from_waker(Waker::noop());
-    let written = Pin::new(&mut wire).poll_write(&mut context, b"*1\r\n");
-    assert!(written.is_pending());
-    assert!(line.ask(1, |out| out.push(b'x')).is_none());
+fn what_the_socket_does_not_take_at_once_goes_before_what_the_client_writes_next() {
+    for takes in [vec![3, 0, 2], vec![0], vec![]] {
+        let mut wire = Wire::new(Fake::default());
+        let line = wire.line();
+        let (one, other) = (request(&["MGET", "a"]), request(&["GET", "b"]));
+        line.with(|state| state.socket_for_test().takes = takes.into());
+        let mut asker = line.ask(1, |out| out.extend_from_slice(&one)).unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        while Pin::new(&mut wire).poll_flush(&mut context).is_pending() {}
+        write_by_client(&mut wire, &other, 1_000);
+
+        let written = line.with(|state| state.socket_for_test().written.clone());
+        assert_eq!(written, [one, other].concat());
+        let came = [texts(1), b"$1\r\nb\r\n".to_vec()].concat();
+        line.with(|state| state.socket_for_test().comes.push_back(came));
+        assert!(matches!(poll(&mut asker), Poll::Ready(Answer::Texts(_))));
+        assert_eq!(read_by_client(&mut wire), b"$1\r\nb\r\n");
+    }
 }
 
 #[test]
-fn what_the_socket_did_not_take_at_once_goes_before_what_the_client_writes_next() {
+fn what_is_asked_while_the_client_waits_until_it_may_write_is_written_before() {
     let mut wire = Wire::new(Fake::default());
     let line = wire.line();
+    line.with(|state| state.socket_for_test().takes = VecDeque::from([0]));
     let (one, other) = (request(&["MGET", "a"]), request(&["GET", "b"]));
-    line.with(|state| state.socket_for_test().takes = VecDeque::from([3, 0, 2]));
-    let mut asker = line.ask(1, |out| out.extend_from_slice(&one)).unwrap();
-    assert!(line.ask(1, |out| out.push(b'x')).is_none());
     let mut context = Context::from_waker(Waker::noop());
-    assert!(Pin::new(&mut wire).poll_flush(&mut context).is_pending());
+    assert!(
+        Pin::new(&mut wire)
+            .poll_write(&mut context, &other)
+            .is_pending()
+    );
+    let asked = line.ask(1, |out| out.extend_from_slice(&one)).unwrap();
+    // It is the client that the socket will wake.
+    assert!(line.with(|state| state.socket_for_test().written.is_empty()));
     write_by_client(&mut wire, &other, 1_000);
-
+    drop(asked);
     let written = line.with(|state| state.socket_for_test().written.clone());
     assert_eq!(written, [one, other].concat());
-    let came = [texts(1), b"$1\r\nb\r\n".to_vec()].concat();
+}
+
+#[test]
+fn those_who_ask_while_another_waits_are_written_together_by_the_client() {
+    let mut wire = Wire::new(Fake::default());
+    let line = wire.line();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut client = Context::from_waker(&waker);
+    let mut buffer = [0; 64];
+    let mut out = ReadBuf::new(&mut buffer);
+    assert!(
+        Pin::new(&mut wire)
+            .poll_read(&mut client, &mut out)
+            .is_pending()
+    );
+    let mget = request(&["MGET", "a"]);
+    let ask = || line.ask(1, |out| out.extend_from_slice(&mget)).unwrap();
+
+    let first = ask();
+    let writes = || line.with(|state| state.socket_for_test().writes);
+    assert_eq!((writes(), woken.count()), (1, 0));
+    let others = [ask(), ask()];
+    assert_eq!(writes(), 1);
+    assert!(woken.count() > 0);
+    now(Pin::new(&mut wire).poll_flush(&mut client)).unwrap();
+    assert_eq!(writes(), 2);
+
+    let came = (0..3).flat_map(texts).collect();
     line.with(|state| state.socket_for_test().comes.push_back(came));
-    assert!(matches!(poll(&mut asker), Poll::Ready(Answer::Texts(_))));
-    assert_eq!(read_by_client(&mut wire), b"$1\r\nb\r\n");
+    assert!(read_by_client(&mut wire).is_empty());
+    for (number, mut asker) in [first].into_iter().chain(others).enumerate() {
+        let head = format!("$1\r\n{number}\r\n");
+        assert!(texts_of(&now(poll(&mut asker))).starts_with(head.as_bytes()));
+    }
 }
 
 #[test]
@@ -293,11 +345,31 @@ fn what_is_no_answer_answers_nobody() {
         state
             .socket_for_test()
             .comes
-            .push_back(b"HTTP/1.1".to_vec())
+            .push_back(b"HTTP/1.1".to_vec());
     });
     let answer = now(poll(&mut asker));
     assert!(matches!(answer, Answer::Lost(io::ErrorKind::InvalidData)));
     assert!(line.ask(1, |out| out.push(b'x')).is_none());
+}
+
+#[test]
+fn a_connection_on_which_an_answer_is_missing_ends_for_all() {
+    let mut wire = Wire::new(Fake::default());
+    let line = wire.line();
+    let mget = request(&["MGET", "a"]);
+    let mut first = line.ask(2, |out| out.extend_from_slice(&mget)).unwrap();
+    let mut second = line.ask(1, |out| out.extend_from_slice(&mget)).unwrap();
+    let came = [texts(1), texts(2)].concat();
+    line.with(|state| state.socket_for_test().comes.push_back(came));
+    for asker in [&mut first, &mut second] {
+        let answer = now(poll(asker));
+        assert!(matches!(answer, Answer::Lost(io::ErrorKind::InvalidData)));
+    }
+    let mut buffer = [0; 64];
+    let mut out = ReadBuf::new(&mut buffer);
+    let mut context = Context::from_waker(Waker::noop());
+    let read = now(Pin::new(&mut wire).poll_read(&mut context, &mut out));
+    assert_eq!(read.unwrap_err().kind(), io::ErrorKind::InvalidData);
 }
 
 /// A connection, and the server's end of it.
@@ -322,6 +394,7 @@ fn client(mut wire: Wire<TcpStream>) -> (Rc<Cell<usize>>, Rc<Cell<usize>>) {
                 counted.set(counted.get() + 1);
                 let mut out = ReadBuf::new(&mut buffer);
                 let read = Pin::new(&mut wire).poll_read(context, &mut out);
+                let _ = Pin::new(&mut wire).poll_flush(context);
                 read.map(|_| out.filled().len())
             });
             match some.await {
@@ -339,7 +412,7 @@ async fn until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A waker that counts.
+/// A waker that counts, and what polls with it.
 #[derive(Default)]
 struct Woken(std::sync::atomic::AtomicUsize);
 
@@ -355,12 +428,69 @@ impl Woken {
     }
 }
 
+#[test]
+fn whoever_waits_alone_is_woken_and_else_the_client_is() {
+    let mut wire = Wire::new(Fake::default());
+    let line = wire.line();
+    let wakers = [(); 3].map(|()| Arc::new(Woken::default()));
+    let [client, one, other] = &wakers;
+    let contexts = [client, one, other].map(|woken| Waker::from(Arc::clone(woken)));
+    let [of_client, of_one, of_other] = &contexts;
+    let mut buffer = [0; 64];
+    let mut out = ReadBuf::new(&mut buffer);
+    let mut context = Context::from_waker(of_client);
+    assert!(
+        Pin::new(&mut wire)
+            .poll_read(&mut context, &mut out)
+            .is_pending()
+    );
+    let ring = || {
+        let before = [client, one, other].map(|woken| woken.count());
+        let bell = line.with(|state| Arc::clone(&state.bell));
+        bell.wake();
+        let after = [client, one, other].map(|woken| woken.count());
+        [0, 1, 2].map(|at| after[at] - before[at])
+    };
+    let mget = request(&["MGET", "a"]);
+    let ask = |waker: &Waker| {
+        let mut asked = line.ask(1, |out| out.extend_from_slice(&mget)).unwrap();
+        assert!(
+            Pin::new(&mut asked)
+                .poll(&mut Context::from_waker(waker))
+                .is_pending()
+        );
+        asked
+    };
+
+    assert_eq!(ring(), [1, 0, 0]);
+    let first = ask(of_one);
+    assert_eq!(ring(), [0, 1, 0]);
+    let second = ask(of_other);
+    assert_eq!(ring(), [1, 0, 0]);
+    drop(first);
+    assert_eq!(ring(), [0, 0, 1]);
+    // The client has asked for something itself.
+    write_by_client(&mut wire, &request(&["GET", "b"]), 1_000);
+    assert_eq!(ring(), [1, 0, 0]);
+    // It has been answered, and one who went away.
+    let came = [texts(1), texts(2), b"$1\r\nb\r\n".to_vec()].concat();
+    line.with(|state| state.socket_for_test().comes.push_back(came));
+    assert_eq!(read_by_client(&mut wire), b"$1\r\nb\r\n");
+    drop(second);
+    let _third = ask(of_one);
+    assert_eq!(ring()[1], 1);
+}
+
 fn locally(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    tokio::task::LocalSet::new().block_on(&runtime, test);
+    let limited = async {
+        let ended = clock::within(Duration::from_secs(10), test).await;
+        ended.expect("somebody is held up");
+    };
+    tokio::task::LocalSet::new().block_on(&runtime, limited);
 }
 
 #[test]
