@@ -131,6 +131,24 @@ mod asked_for_first {
     }
 }
 
+#[cached(ttl = 300, prefix = "menu", skip(bodies))]
+async fn menu(bodies: &Bodies, day: u64) -> u64 {
+    bodies.run()
+}
+
+#[tokio::test]
+async fn inside_of_another_cache_the_default_one_does_not_answer_although_it_has_the_value() {
+    let bodies = Bodies::default();
+    // Found the shortest way, as long as nobody has used another.
+    let first = menu(&bodies, 1).await;
+    assert_eq!(menu(&bodies, 1).await, first);
+    let other = opened(Cache::builder()).await;
+    let inside = with_cache(other.clone(), menu(&bodies, 1)).await;
+    assert_ne!(inside, first);
+    assert_eq!(with_cache(other, menu(&bodies, 1)).await, inside);
+    assert_eq!(menu(&bodies, 1).await, first);
+}
+
 #[tokio::test]
 async fn a_cache_given_for_a_future_stands_in_for_the_default_and_for_its_own_name() {
     let (given, default) = (named("tenant").await, opened(Cache::builder()).await);

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::cell::RefCell;
 use std::env;
 use std::error::Error as _;
 use std::fmt::Debug;
@@ -413,10 +414,12 @@ async fn internals(cache: &Cache) -> String {
     with_cache(cache.clone(), async {
         let mut said = String::new();
         let outcome = (&private::Returns::<Session>::HERE).outcome();
+        let written = RefCell::<String>::default();
         let begun = private::begin(&CALL, outcome, |key| {
             key.sensitive_arg(TOKEN);
-            said += &format!("{key:?}");
+            *written.borrow_mut() += &format!("{key:?}");
         });
+        said += &written.take();
         said += &format!("{CALL:?}");
         if let std::ops::ControlFlow::Continue(call) = begun {
             let call = call.tags(|tags| {

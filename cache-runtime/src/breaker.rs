@@ -102,7 +102,8 @@ impl Breaker {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        matches!(*self.lock(), State::Closed { .. })
+        // Each hit asks.
+        !self.stirred.load(Ordering::Acquire) || matches!(*self.lock(), State::Closed { .. })
     }
 
     pub(crate) fn answered(&self) {

@@ -198,6 +198,7 @@ impl Inner {
     }
 
     /// Whether nothing keeps this cache from the tiers it was given.
+    #[inline]
     pub(crate) fn is_settled(&self) -> bool {
         self.remote.as_ref().is_none_or(|remote| remote.is_up())
     }

@@ -85,9 +85,10 @@ thread_local! {
 }
 
 /// Whether there is one on this thread.
+#[inline]
 pub(crate) fn is_here() -> bool {
     // Relaxed: whoever is inside of a call that is acted on has seen it set, or is not inside of one.
-    EVER.load(Ordering::Relaxed) && HERE.with_borrow(Option::is_some)
+    EVER.load(Ordering::Relaxed) && holds()
 }
 
 /// Takes the intent from this thread, for a function that can `obey` it: one that is not async can neither wait, nor return
@@ -102,6 +103,7 @@ pub(crate) fn put(intent: Arc<Intent>) {
 }
 
 /// Whether no body may run on behalf of what is polled on this thread.
+#[cold]
 pub(crate) fn holds() -> bool {
     HERE.with_borrow(Option::is_some)
 }

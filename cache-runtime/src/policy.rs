@@ -177,6 +177,7 @@ impl Policy {
     };
 
     /// The number of one call, see [`Terms::early`].
+    #[inline]
     pub(crate) fn draw(&self) -> f64 {
         if self.early {
             random::exponential()

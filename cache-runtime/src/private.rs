@@ -18,7 +18,7 @@ use crate::intent::{self, Reached};
 use crate::key::{self, Unwritable};
 use crate::value::{self, Hands, Kind, Value};
 
-use begin::{Beginning, begin_any};
+use begin::{Beginning, Usual, begin_any};
 pub(crate) use begin::{asks_near, proceed};
 
 pub use crate::batch::{Batch, Sort, Spare, ViaClone, ViaMove, batch};
@@ -94,6 +94,7 @@ impl<O: Outcome> std::fmt::Debug for Call<O> {
 }
 
 /// Begins a call: writes its key, and answers at once what the process has. Nothing is awaited here, and on a hit nothing allocated.
+#[inline]
 pub fn begin<O, K>(
     site: &'static CallSite,
     outcome: O,
@@ -102,7 +103,7 @@ pub fn begin<O, K>(
 where
     O: Outcome,
     O::Value: Value,
-    K: FnOnce(&mut KeyWriter<'_>),
+    K: Fn(&mut KeyWriter<'_>),
 {
     begin_unless(false, site, outcome, arguments)
 }
@@ -117,26 +118,63 @@ pub fn begin_unless<O, K>(
 where
     O: Outcome,
     O::Value: Value,
-    K: FnOnce(&mut KeyWriter<'_>),
+    K: Fn(&mut KeyWriter<'_>),
 {
-    let mut arguments = Some(arguments);
+    let usual = match bypass {
+        true => None,
+        false => Usual::of(site, type_name::<K>(), TypeId::of::<O::Value>()),
+    };
+    let Some(usual) = usual else {
+        return begin_slowly::<O, K>(bypass, site, None, &arguments);
+    };
+    let Some(hash) = KeyWriter::hash_all(usual.seed(), &arguments) else {
+        return begin_slowly::<O, K>(bypass, site, None, &arguments);
+    };
     let mut found = None;
-    let begun = begin_any(&mut Beginning {
+    usual.hit(site, hash, &mut |notes, value| {
+        if let Some(noted) = usual.check(notes)
+            && KeyWriter::are_noted(noted, &arguments)
+        {
+            found = value::take::<O::Value>(value);
+        }
+        found.is_some()
+    });
+    match found {
+        Some(value) => ControlFlow::Break(O::join(value)),
+        None => begin_slowly::<O, K>(bypass, site, Some(usual), &arguments),
+    }
+}
+
+/// The same for a call that did not find its value at once, if it was the usual one.
+#[cold]
+fn begin_slowly<O, K>(
+    bypass: bool,
+    site: &'static CallSite,
+    usual: Option<Usual>,
+    arguments: &K,
+) -> ControlFlow<O::Returned, Call<O>>
+where
+    O: Outcome,
+    O::Value: Value,
+    K: Fn(&mut KeyWriter<'_>),
+{
+    let mut found = None;
+    let mut beginning = Beginning {
         bypass,
         site,
         instance: type_name::<K>(),
         kind: const { &Kind::of::<O::Value>() },
         type_id: TypeId::of::<O::Value>(),
-        write: &mut |writer| {
-            if let Some(arguments) = arguments.take() {
-                arguments(writer);
-            }
-        },
+        write: arguments,
         take: &mut |value| {
             found = value::take::<O::Value>(value);
             found.is_some()
         },
-    });
+    };
+    let begun = match usual {
+        Some(usual) => usual.miss(&mut beginning),
+        None => begin_any(&mut beginning),
+    };
     match found {
         Some(value) => ControlFlow::Break(O::join(value)),
         None => ControlFlow::Continue(Call {

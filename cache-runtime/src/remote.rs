@@ -74,6 +74,7 @@ impl Remote {
     }
 
     /// Whether Redis is in use.
+    #[inline]
     pub(crate) fn is_up(&self) -> bool {
         self.breaker.is_closed()
     }

@@ -13,6 +13,7 @@ use crate::key::raw::Raw;
 use crate::key::{self, KeyWriter, Levels, Opening, Unwritable};
 use crate::limit::Limit;
 use crate::policy::Policy;
+use crate::random;
 use crate::secret::HashKey;
 use crate::stats::Counters;
 
@@ -220,18 +221,25 @@ pub(crate) struct Instance {
     is_template: bool,
     pub(crate) origin: u64,
     /// Tells it apart from all others of the process, in front of what it notes.
-    number: u32,
+    pub(crate) number: u32,
+    /// What the hashes of its notes begin with.
+    pub(crate) seed: u64,
+    pub(crate) counters: Arc<Counters>,
 }
 
 /// 0 stands for none.
 static NEXT_NUMBER: AtomicU32 = AtomicU32::new(1);
 
 impl Instance {
-    /// Where the arguments of one call are noted. `None`: nowhere, as so many functions met so many caches that there are no
-    /// numbers left.
+    /// Whether its calls can be noted: false where so many functions met so many caches that there are no numbers left.
     #[inline]
-    pub(crate) fn raw(&self) -> Option<Raw> {
-        (self.number != 0).then(|| Raw::new(self.number))
+    pub(crate) fn is_numbered(&self) -> bool {
+        self.number != 0
+    }
+
+    /// Where the arguments of one call are noted.
+    pub(crate) fn raw(&self) -> Raw {
+        Raw::new(self.number, self.seed)
     }
 
     #[inline]
@@ -251,7 +259,7 @@ impl Bound {
         text: &mut String,
         hash_key: Option<&HashKey>,
         (name, type_id): (&'static str, TypeId),
-        arguments: &mut dyn FnMut(&mut KeyWriter<'_>),
+        arguments: &dyn Fn(&mut KeyWriter<'_>),
     ) -> Result<u64, Unwritable> {
         let first = self.first.get_or_init(|| self.first(name, type_id));
         // One text at two places would be no error: what is said of it would be found out again.
@@ -285,6 +293,13 @@ impl Bound {
         (std::ptr::eq(first.name, name) && first.type_id == type_id).then_some(first)
     }
 
+    /// The same, if it was called before.
+    #[inline]
+    pub(crate) fn known_instance(&self, name: &'static str, type_id: TypeId) -> Option<&Instance> {
+        let first = self.first.get()?;
+        (std::ptr::eq(first.name, name) && first.type_id == type_id).then_some(first)
+    }
+
     fn first(&self, name: &'static str, type_id: TypeId) -> Instance {
         let (head, origin) = self.head_of(name);
         // Relaxed: only that it does not repeat matters.
@@ -297,6 +312,8 @@ impl Bound {
             is_template: self.style == KeyStyle::Template,
             origin,
             number: number.unwrap_or(0),
+            seed: random::token(),
+            counters: Arc::clone(&self.counters),
         }
     }
 

@@ -93,8 +93,8 @@ impl Site<'_> {
         for (place, id) in ids.iter().enumerate() {
             text.clear();
             let instance = (type_name::<K>(), self.kind.identity().type_id);
-            let mut write = |writer: &mut KeyWriter<'_>| key(writer, id);
-            let origin = (self.bound).write(text, cache.hash_key(), instance, &mut write)?;
+            let write = |writer: &mut KeyWriter<'_>| key(writer, id);
+            let origin = (self.bound).write(text, cache.hash_key(), instance, &write)?;
             let number = asked.known.len();
             match named.entry(text.as_str().into()) {
                 Slot::Occupied(same) => {

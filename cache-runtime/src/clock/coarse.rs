@@ -27,6 +27,7 @@ impl Ticks {
         }
     }
 
+    #[inline(always)]
     fn latest(self) -> u64 {
         let since = Coarse::now_without_cache_update().duration_since(self.from);
         self.at
@@ -40,6 +41,7 @@ static TICKS: Lazy<Option<Ticks>> =
     Lazy::new(|| (is_same_clock() && !can_be_paused()).then(Ticks::begin));
 
 /// A moment that is not before now, and at most 30 ms after it, as [`nanos`] counts.
+#[inline(always)]
 pub(crate) fn latest() -> u64 {
     match *TICKS {
         Some(ticks) => ticks.latest(),

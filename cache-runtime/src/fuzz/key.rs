@@ -58,7 +58,7 @@ fn check_text(value: &Model) {
     assert!(!text.is_empty() && !text.contains(is_forbidden), "{text}");
     assert_eq!(text.starts_with('#'), full.len() > LONGEST, "{text}");
     assert!(text == full || text.len() == 65, "{text}");
-    let mut raw = Raw::new(1);
+    let mut raw = Raw::new(1, 0);
     if raw.note(value) {
         let opening = Opening {
             head: "",

@@ -6,6 +6,8 @@
 //!
 //! What does not fit, is put together of parts, or is secret, is not noted; then the text is written at once.
 
+mod check;
+mod hash;
 mod writer;
 
 use std::str;
@@ -14,10 +16,14 @@ use serde::ser::{Serialize, Serializer};
 
 use super::text::is_string;
 use super::writer::KeyWriter;
+pub(crate) use check::Check;
+pub(crate) use hash::Hash;
+#[cfg(all(test, feature = "fallback"))]
+pub(crate) use hash::tests::let_all_meet;
 use writer::Noter;
 
 /// Bytes of the notes of one call, the number of its function included.
-pub(crate) const ROOM: usize = 46;
+pub(crate) const ROOM: usize = 53;
 
 /// Before each note stands its kind; that of a text holds its length as well.
 const NATURAL: u8 = 1;
@@ -37,32 +43,47 @@ const LENGTH: u8 = 0x3f;
 const _: () = assert!(ROOM <= LENGTH as usize);
 
 /// The notes of one call.
-#[derive(Debug, Clone)]
-pub struct Raw {
-    /// Zero from `length` on, so that notes are compared in one piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Notes {
     bytes: [u8; ROOM],
     length: u8,
 }
 
-/// By words, which is no call of a function.
-impl PartialEq for Raw {
-    #[inline]
-    fn eq(&self, other: &Self) -> bool {
-        let (words, rest) = self.bytes.as_chunks::<8>();
-        let (other_words, other_rest) = other.bytes.as_chunks::<8>();
-        let mut differ = u64::from(self.length ^ other.length);
-        for (word, other) in words.iter().zip(other_words) {
-            differ |= u64::from_le_bytes(*word) ^ u64::from_le_bytes(*other);
-        }
-        differ == 0 && rest == other_rest
-    }
+/// The notes of one call, and their hash.
+#[derive(Debug, Clone)]
+pub(crate) struct Raw {
+    notes: Notes,
+    hash: Hash,
 }
 
-impl Eq for Raw {}
+/// What is told of the arguments of a call, one after the other.
+pub trait Notebook {
+    /// A note that says all by its kind.
+    #[doc(hidden)]
+    fn mark(&mut self, kind: u8) -> Result<(), Unfit>;
+
+    #[doc(hidden)]
+    fn number(&mut self, kind: u8, number: u64) -> Result<(), Unfit>;
+
+    #[doc(hidden)]
+    fn string(&mut self, kind: u8, text: &str) -> Result<(), Unfit>;
+}
+
+/// Tells of an argument; false where it cannot be noted, or is not the one that was.
+#[inline(always)]
+pub(crate) fn tell<T: Serialize + ?Sized>(book: &mut impl Notebook, value: &T) -> bool {
+    value.serialize(Noter::new(book, is_string::<T>)).is_ok()
+}
+
+/// Tells of text between arguments.
+#[inline(always)]
+pub(crate) fn tell_literal(book: &mut impl Notebook, text: &str) -> bool {
+    book.string(LITERAL, text).is_ok()
+}
 
 /// What cannot be noted.
 #[derive(Debug)]
-pub(crate) struct Unfit;
+pub struct Unfit;
 
 /// One note.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,83 +98,71 @@ enum Note<'a> {
     Literal(&'a str),
 }
 
+impl Notes {
+    /// Those of the arguments, without the number of the function.
+    fn of_arguments(&self) -> &[u8] {
+        let noted = self.bytes.get(..usize::from(self.length));
+        noted.and_then(|noted| noted.get(4..)).unwrap_or_default()
+    }
+
+    fn number(&self) -> Option<u32> {
+        self.bytes.first_chunk().copied().map(u32::from_le_bytes)
+    }
+
+    /// The place for so many more.
+    fn next(&mut self, length: usize) -> Result<&mut [u8], Unfit> {
+        let start = usize::from(self.length);
+        let end = start.checked_add(length).ok_or(Unfit)?;
+        let next = self.bytes.get_mut(start..end).ok_or(Unfit)?;
+        self.length = u8::try_from(end).map_err(|_| Unfit)?;
+        Ok(next)
+    }
+}
+
 impl Raw {
-    /// No notes yet, of a function with that number.
-    #[inline]
-    pub(crate) fn new(number: u32) -> Self {
-        let mut raw = Self {
+    /// No notes yet, of a function with that number, whose hashes begin with a `seed` of its own.
+    pub(crate) fn new(number: u32, seed: u64) -> Self {
+        let mut notes = Notes {
             bytes: [0; ROOM],
             length: 0,
         };
-        if let Some(place) = raw.bytes.first_chunk_mut() {
+        if let Some(place) = notes.bytes.first_chunk_mut() {
             *place = number.to_le_bytes();
-            raw.length = 4;
+            notes.length = 4;
         }
-        raw
+        Self {
+            notes,
+            hash: Hash::new(seed),
+        }
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        let length = usize::from(self.length);
-        self.bytes.get(..length).unwrap_or_default()
+    pub(crate) fn notes(&self) -> &Notes {
+        &self.notes
     }
 
-    /// Notes an argument; false, and nothing is noted, where it cannot be.
-    #[inline]
+    /// See [`Hash::finish`].
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash.finish()
+    }
+
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn note<T: Serialize + ?Sized>(&mut self, value: &T) -> bool {
-        let start = self.length;
-        let noted = value.serialize(Noter::new(self, is_string::<T>)).is_ok();
-        if !noted {
-            self.back_to(start);
+        self.take(|raw| tell(raw, value))
+    }
+
+    /// Takes what is told of an argument; false, and nothing is taken, where it cannot be noted.
+    pub(crate) fn take(&mut self, tell: impl FnOnce(&mut Self) -> bool) -> bool {
+        let before = self.clone();
+        let taken = tell(self);
+        if !taken {
+            *self = before;
         }
-        noted
-    }
-
-    /// Notes text between arguments.
-    pub(crate) fn literal(&mut self, text: &str) -> bool {
-        self.text(LITERAL, text).is_ok()
-    }
-
-    #[inline]
-    fn mark(&mut self, kind: u8) -> Result<(), Unfit> {
-        let rest = self.bytes.get_mut(usize::from(self.length)..);
-        let place = rest.and_then(<[u8]>::first_mut).ok_or(Unfit)?;
-        *place = kind;
-        self.length += 1;
-        Ok(())
-    }
-
-    #[inline]
-    fn number(&mut self, kind: u8, number: [u8; 8]) -> Result<(), Unfit> {
-        let rest = self.bytes.get_mut(usize::from(self.length)..);
-        let place: Option<&mut [u8; 9]> = rest.and_then(<[u8]>::first_chunk_mut);
-        let [first, others @ ..] = place.ok_or(Unfit)?;
-        *first = kind;
-        *others = number;
-        self.length += 9;
-        Ok(())
-    }
-
-    fn text(&mut self, kind: u8, text: &str) -> Result<(), Unfit> {
-        let length = u8::try_from(text.len()).map_err(|_| Unfit)?;
-        let rest = self.bytes.get_mut(usize::from(self.length)..);
-        let (first, others) = rest.and_then(<[u8]>::split_first_mut).ok_or(Unfit)?;
-        let place = others.get_mut(..text.len()).ok_or(Unfit)?;
-        copy(text.as_bytes(), place);
-        *first = kind | length;
-        self.length += 1 + length;
-        Ok(())
-    }
-
-    fn back_to(&mut self, start: u8) {
-        if let Some(rest) = self.bytes.get_mut(usize::from(start)..) {
-            rest.fill(0);
-        }
-        self.length = start;
+        taken
     }
 
     /// Writes what was noted.
     pub(super) fn write_to(&self, writer: &mut KeyWriter<'_>, is_template: bool) {
-        let mut rest = self.as_bytes().get(4..).unwrap_or_default();
+        let mut rest = self.notes.of_arguments();
         while let Some(note) = Note::read(&mut rest) {
             match note {
                 Note::Literal(text) => writer.text(text),
@@ -167,17 +176,28 @@ impl Raw {
     }
 }
 
-/// Copies a text to a place of its length. Few bytes take no call of a function.
-#[inline]
-fn copy(text: &[u8], place: &mut [u8]) {
-    match (text, place) {
-        ([], _) => {}
-        ([one], [place]) => *place = *one,
-        ([one, two], [first, second]) => (*first, *second) = (*one, *two),
-        ([one, two, three], [first, second, third]) => {
-            (*first, *second, *third) = (*one, *two, *three);
+impl Notebook for Raw {
+    fn mark(&mut self, kind: u8) -> Result<(), Unfit> {
+        self.notes.next(1)?.fill(kind);
+        self.hash.mark(kind)
+    }
+
+    fn number(&mut self, kind: u8, number: u64) -> Result<(), Unfit> {
+        self.notes.next(1)?.fill(kind);
+        self.notes.next(8)?.copy_from_slice(&number.to_le_bytes());
+        self.hash.number(kind, number)
+    }
+
+    fn string(&mut self, kind: u8, text: &str) -> Result<(), Unfit> {
+        let length = u8::try_from(text.len()).map_err(|_| Unfit)?;
+        if length > LENGTH {
+            return Err(Unfit);
         }
-        (text, place) => place.copy_from_slice(text),
+        self.notes.next(1)?.fill(kind | length);
+        self.notes
+            .next(text.len())?
+            .copy_from_slice(text.as_bytes());
+        self.hash.string(kind, text)
     }
 }
 

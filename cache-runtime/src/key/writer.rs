@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::raw::Raw;
+use super::raw::{self, Check, Hash, Notebook, Raw};
 use super::text::{self, Unwritable};
 use crate::secret::HashKey;
 
@@ -20,9 +20,9 @@ pub trait KeyPart {
     #[doc(hidden)]
     fn write_to(&self, out: &mut String) -> Result<(), Unwritable>;
 
-    /// See [`Raw::note`].
+    /// See `raw::tell`.
     #[doc(hidden)]
-    fn note_in(&self, raw: &mut Raw) -> bool;
+    fn tell<N: Notebook>(&self, book: &mut N) -> bool;
 }
 
 #[diagnostic::do_not_recommend]
@@ -31,9 +31,9 @@ impl<T: Serialize + ?Sized> KeyPart for T {
         text::write(out, self)
     }
 
-    #[inline]
-    fn note_in(&self, raw: &mut Raw) -> bool {
-        raw.note(self)
+    #[inline(always)]
+    fn tell<N: Notebook>(&self, book: &mut N) -> bool {
+        raw::tell(book, self)
     }
 }
 
@@ -48,14 +48,30 @@ pub(crate) struct Opening<'a> {
 /// Writes the parts of one key, in the order in which the expansion names them.
 #[derive(Debug)]
 pub struct KeyWriter<'a> {
-    /// Where the parts are noted in place of being written, as long as they can be.
-    notes: Option<(&'a mut Raw, Opening<'a>)>,
+    way: Way<'a>,
     text: &'a mut String,
     /// Under which sensitive arguments are hashed.
     hash_key: Option<&'a HashKey>,
     /// Where the last argument of a template stands.
     last_hole: Option<Range<usize>>,
     problem: Option<Unwritable>,
+}
+
+/// What becomes of the next part.
+#[derive(Debug)]
+enum Way<'a> {
+    /// It is written.
+    Written,
+    /// It is noted; if it cannot be, what was noted so far is written, and all that follows.
+    NotedFirst(&'a mut Raw, Opening<'a>),
+    /// It is noted; if it cannot be, nothing is.
+    NotedOnly(&'a mut Raw),
+    /// It becomes a part of a hash.
+    Hashed(&'a mut Hash),
+    /// It is compared with what was noted.
+    Compared(Check<'a>),
+    /// Nothing, since one before could not be noted, or was another one.
+    Dropped,
 }
 
 thread_local! {
@@ -77,7 +93,7 @@ pub(crate) fn give_back(mut text: String) {
 impl<'a> KeyWriter<'a> {
     pub(crate) fn new(text: &'a mut String, hash_key: Option<&'a HashKey>) -> Self {
         Self {
-            notes: None,
+            way: Way::Written,
             text,
             hash_key,
             last_hole: None,
@@ -94,75 +110,148 @@ impl<'a> KeyWriter<'a> {
         hash_key: Option<&'a HashKey>,
     ) -> Self {
         Self {
-            notes: Some((raw, opening)),
+            way: Way::NotedFirst(raw, opening),
             ..Self::new(text, hash_key)
         }
     }
 
-    /// The next argument, after a `:`.
-    #[inline]
-    pub fn arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        if !self.note(|raw| part.note_in(raw)) {
-            self.write_arg(part);
+    /// Notes the parts that `name` names; false where one cannot be noted. Nothing is written.
+    pub(crate) fn note_all(raw: &mut Raw, name: &dyn Fn(&mut KeyWriter<'_>)) -> bool {
+        let mut none = String::new();
+        let mut writer = KeyWriter::going(Way::NotedOnly(raw), &mut none);
+        name(&mut writer);
+        matches!(writer.way, Way::NotedOnly(_))
+    }
+
+    /// The hash of those notes; `None` where a part cannot be noted.
+    #[inline(always)]
+    pub(crate) fn hash_all(seed: u64, name: &impl Fn(&mut KeyWriter<'_>)) -> Option<u64> {
+        let (mut hash, mut none) = (Hash::new(seed), String::new());
+        let mut writer = KeyWriter::going(Way::Hashed(&mut hash), &mut none);
+        name(&mut writer);
+        let hashed = matches!(writer.way, Way::Hashed(_));
+        (hashed && hash.fits()).then(|| hash.finish())
+    }
+
+    /// Whether the parts are what was noted.
+    #[inline(always)]
+    pub(crate) fn are_noted(noted: Check<'_>, name: &impl Fn(&mut KeyWriter<'_>)) -> bool {
+        let mut none = String::new();
+        let mut writer = KeyWriter::going(Way::Compared(noted), &mut none);
+        name(&mut writer);
+        match writer.way {
+            Way::Compared(rest) => rest.is_done(),
+            _ => false,
         }
     }
 
-    fn write_arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        self.text.push(':');
-        self.write(part);
+    /// Writes nothing.
+    #[inline(always)]
+    fn going<'b>(way: Way<'b>, none: &'b mut String) -> KeyWriter<'b> {
+        KeyWriter {
+            way,
+            ..KeyWriter::new(none, None)
+        }
+    }
+
+    /// The next argument, after a `:`.
+    #[inline(always)]
+    pub fn arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        let told = match &mut self.way {
+            Way::Hashed(hash) => part.tell(*hash),
+            Way::Compared(rest) => part.tell(rest),
+            _ => false,
+        };
+        if !told {
+            self.next_arg(part);
+        }
+    }
+
+    #[cold]
+    fn next_arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        if self.is_written(|raw| part.tell(raw)) {
+            self.text.push(':');
+            self.write(part);
+        }
     }
 
     /// The next argument, after a `:`, as a keyed hash.
     pub fn sensitive_arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        self.write_notes();
-        self.text.push(':');
-        self.write_hashed(part);
+        if self.is_written(|_| false) {
+            self.text.push(':');
+            self.write_hashed(part);
+        }
     }
 
     /// Literal text of a template.
-    #[inline]
+    #[inline(always)]
     pub fn text(&mut self, literal: &str) {
-        if !self.note(|raw| raw.literal(literal)) {
+        let told = match &mut self.way {
+            Way::Hashed(hash) => raw::tell_literal(*hash, literal),
+            Way::Compared(rest) => raw::tell_literal(rest, literal),
+            _ => false,
+        };
+        if !told {
+            self.next_text(literal);
+        }
+    }
+
+    #[cold]
+    fn next_text(&mut self, literal: &str) {
+        if self.is_written(|raw| raw::tell_literal(raw, literal)) {
             self.text.push_str(literal);
         }
     }
 
     /// An argument inside a template.
-    #[inline]
+    #[inline(always)]
     pub fn hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        if !self.note(|raw| part.note_in(raw)) {
-            self.next_hole(|writer| writer.write(part));
+        let told = match &mut self.way {
+            Way::Hashed(hash) => part.tell(*hash),
+            Way::Compared(rest) => part.tell(rest),
+            _ => false,
+        };
+        if !told {
+            self.next_hole(part);
+        }
+    }
+
+    #[cold]
+    fn next_hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
+        if self.is_written(|raw| part.tell(raw)) {
+            self.write_hole(|writer| writer.write(part));
         }
     }
 
     /// An argument inside a template, as a keyed hash.
     pub fn sensitive_hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        self.write_notes();
-        self.next_hole(|writer| writer.write_hashed(part));
-    }
-
-    /// Notes the next part; false where it is to be written, as all will be from now on.
-    #[inline]
-    fn note(&mut self, note: impl FnOnce(&mut Raw) -> bool) -> bool {
-        let Some((raw, _)) = &mut self.notes else {
-            return false;
-        };
-        if note(raw) {
-            return true;
+        if self.is_written(|_| false) {
+            self.write_hole(|writer| writer.write_hashed(part));
         }
-        self.write_notes();
-        false
     }
 
-    /// Writes what was noted so far, if anything was to be.
-    #[cold]
-    fn write_notes(&mut self) {
-        if let Some((raw, opening)) = self.notes.take() {
-            if self.text.capacity() == 0 {
-                *self.text = spare();
+    /// Whether the next part is to be written, as all will be from now on, because it cannot be noted. Before it stands what
+    /// was noted.
+    fn is_written(&mut self, note: impl FnOnce(&mut Raw) -> bool) -> bool {
+        self.way = match std::mem::replace(&mut self.way, Way::Written) {
+            Way::Written => return true,
+            Way::NotedFirst(raw, opening) => {
+                if !raw.take(note) {
+                    if self.text.capacity() == 0 {
+                        *self.text = spare();
+                    }
+                    self.write_noted(raw, opening);
+                    return true;
+                }
+                Way::NotedFirst(raw, opening)
             }
-            self.write_noted(raw, opening);
-        }
+            Way::NotedOnly(raw) => match raw.take(note) {
+                true => Way::NotedOnly(raw),
+                false => Way::Dropped,
+            },
+            Way::Hashed(_) | Way::Compared(_) | Way::Dropped => Way::Dropped,
+        };
+        false
     }
 
     /// Writes a key of which all is noted.
@@ -174,16 +263,19 @@ impl<'a> KeyWriter<'a> {
     /// The notes, as long as all was noted, and nothing written.
     #[inline]
     pub(crate) fn notes(&self) -> Option<&Raw> {
-        self.notes.as_ref().map(|(raw, _)| &**raw)
+        match &self.way {
+            Way::NotedFirst(raw, _) => Some(raw),
+            _ => None,
+        }
     }
 
     /// Whether all was noted, and nothing written; and what came of it.
     #[inline]
     pub(crate) fn finish_noting(self) -> (bool, Result<(), Unwritable>) {
-        (self.notes.is_some(), self.finish())
+        (self.notes().is_some(), self.finish())
     }
 
-    fn next_hole(&mut self, write: impl FnOnce(&mut Self)) {
+    fn write_hole(&mut self, write: impl FnOnce(&mut Self)) {
         if let Some(last) = self.last_hole.take() {
             self.separate(last);
         }

@@ -161,10 +161,13 @@ impl Marks {
 
     /// How often an entry of this stripe was changed.
     #[cfg(feature = "fallback")]
+    #[inline]
     pub(crate) fn changes(&self, stripe: Stripe) -> u64 {
         // Acquire, with the Release of `change`: who sees the number sees what led to the change.
-        let changes = self.changes.get(usize::from(stripe));
-        changes.map_or(0, |changes| changes.load(Ordering::Acquire))
+        match self.changes.get(usize::from(stripe)) {
+            Some(changes) => changes.load(Ordering::Acquire),
+            None => 0,
+        }
     }
 
     fn change(&self, stripe: Stripe) {

@@ -103,9 +103,16 @@ impl Epochs {
     }
 
     /// How often anything ended. To be read before the sums that are to be compared.
+    #[cfg(feature = "fallback")]
+    #[inline]
     pub(crate) fn moves(&self) -> u64 {
         // Acquire, with the Release of `moved`: who sees the new number sees the counter that was moved before it.
         self.moves.load(Ordering::Acquire)
+    }
+
+    /// Whoever has compared a sum does so again.
+    pub(crate) fn recheck(&self) {
+        self.moved();
     }
 
     fn moved(&self) {

@@ -1,28 +1,36 @@
 //! What a hit asks of an entry that stands in front of moka.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::coherence::{self, Stripe};
-use super::hot::Front;
+use super::hot::{Asked, Front, Noted};
 use super::{Asker, Kept, Near, is_early};
 use crate::clock;
-use crate::key::raw::Raw;
+use crate::key::raw::{Notes, Raw};
 use crate::value::Shared;
 
 impl Near {
-    /// Shows the value that a call with the same notes has taken before, unless it has expired, is to be loaded early, was
-    /// invalidated, or is not vouched for; answers what `take` does.
-    #[inline]
+    /// Shows the value that a call with notes of this hash has taken before, with those notes, unless it has expired, is to be
+    /// loaded early, was invalidated, or is not vouched for; answers what `take` does.
+    #[inline(always)]
     pub(crate) fn hit_by_notes(
         &self,
-        notes: &Raw,
+        hash: u64,
         early: f64,
-        take: impl FnOnce(&Shared) -> bool,
+        take: &mut dyn FnMut(&Notes, &Shared) -> bool,
     ) -> bool {
-        self.tier.noted(notes, |front, stripe| {
-            self.answers(front, stripe, early) && take(front.kept.value())
-        })
+        let hot = self.tier.front();
+        let guard = hot.guard();
+        match hot.find(hash, &guard) {
+            Some(Noted {
+                notes,
+                stripe,
+                front,
+            }) => self.answers(front, *stripe, early) && take(notes, &front.value),
+            None => false,
+        }
     }
 
     /// The same of an entry that was asked for by its key before.
@@ -32,7 +40,7 @@ impl Near {
         asker: Asker,
         take: impl FnOnce(&Kept) -> bool,
     ) -> bool {
-        self.tier.hot(key, |front, stripe| {
+        self.tier.hot(Asked::Key(key), |front, stripe| {
             front.kept.is_for(asker)
                 && self.answers(front, stripe, asker.early)
                 && take(&front.kept)
@@ -54,18 +62,39 @@ impl Near {
 
     /// Whether an entry may answer for certain, by a clock that may be ahead; and without moka, which has it and has heard of
     /// it.
-    #[inline]
+    #[inline(always)]
     fn answers(&self, front: &Front, stripe: Stripe, early: f64) -> bool {
-        let kept = &*front.kept;
         let latest = clock::latest();
-        latest < kept.deadline
+        latest < front.deadline
             // Whatever was done to its key, or to one that shares the stripe: moka has to be asked again.
             && front.unchanged == self.marks.changes(stripe)
-            && self.tier.is_heard(kept.heard())
-            && self.stands(kept, latest)
+            && match &front.teller {
+                None => true,
+                Some(teller) => teller.vouches(latest),
+            }
+            && self.still_stands(front)
             && (early <= 0.0 || {
-                let left = Duration::from_nanos(kept.deadline - latest);
-                !is_early(kept.took(), left, early)
+                let left = Duration::from_nanos(front.deadline - latest);
+                !is_early(front.kept.took(), left, early)
             })
+    }
+
+    /// Whether nothing has ended what an entry belongs to, and moka has heard of it.
+    #[inline(always)]
+    fn still_stands(&self, front: &Front) -> bool {
+        // Before the sums: what ends from here on moves it again.
+        let moves = self.epochs.moves();
+        // Relaxed: whoever knows of an end reads another number of moves than any that was noted before it.
+        front.checked.load(Ordering::Relaxed) == moves || self.check(front, moves)
+    }
+
+    #[cold]
+    fn check(&self, front: &Front, moves: u64) -> bool {
+        let kept = &*front.kept;
+        let stands = self.is_current(kept) && self.tier.is_heard(kept.heard());
+        if stands {
+            front.checked.store(moves, Ordering::Relaxed);
+        }
+        stands
     }
 }

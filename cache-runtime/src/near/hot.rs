@@ -6,16 +6,18 @@
 
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use papaya::{Equivalent, HashMap};
+use papaya::{Equivalent, HashMap, LocalGuard};
 use seize::Collector;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::Kept;
-use super::coherence::{self, Stripe};
+use super::coherence::{self, Stripe, Teller};
 use super::tier::weight;
-use crate::key::raw::{ROOM, Raw};
+use super::{Kept, Source};
+use crate::key::raw::{Notes, Raw};
 use crate::random;
+use crate::value::Shared;
 
 /// How many are freed together, by the thread that takes away the last of them: each time costs a word with the kernel.
 const FREED_TOGETHER: usize = 8;
@@ -24,25 +26,58 @@ const FREED_TOGETHER: usize = 8;
 const LARGE_PARTS: u64 = 256;
 
 pub(super) struct Hot {
-    entries: HashMap<Name, Front, Hashed>,
-    /// Nobody outside knows it, so that nobody can choose names that meet.
+    /// Those that are found by the notes of a call, under the hash of these: of two that have one, one stands here.
+    noted: HashMap<u64, Noted, Hashed>,
+    /// Those that are found by their key.
+    worded: HashMap<Worded, Front, Hashed>,
+    /// Nobody outside knows it, so that nobody can choose keys that meet.
     seed: u64,
     largest: u64,
 }
 
-/// An entry that stands here.
+/// An entry that stands here, with all that a hit looks at: it need not be fetched.
+#[repr(C)]
 pub(super) struct Front {
-    pub(super) kept: Arc<Kept>,
+    pub(super) deadline: u64,
     /// [`Marks::changes`](coherence::Marks::changes) when it was last known to stand in moka.
     pub(super) unchanged: u64,
+    /// [`Epochs::moves`](super::Epochs::moves) when its epoch was last found to be the current one.
+    pub(super) checked: AtomicU64,
+    pub(super) value: Shared,
+    pub(super) teller: Option<Arc<Teller>>,
+    pub(super) kept: Arc<Kept>,
+}
+
+/// One that is found by notes, and these beside it: they are compared at each hit, and fetching them from elsewhere would cost
+/// as much as all else.
+#[repr(C)]
+pub(super) struct Noted {
+    pub(super) notes: Notes,
+    /// That of its key.
+    pub(super) stripe: Stripe,
+    pub(super) front: Front,
+}
+
+/// The key of an entry.
+struct Worded {
+    hash: u64,
+    key: Box<str>,
+    stripe: Stripe,
 }
 
 impl Front {
     /// Of an entry that stands in moka when its key was changed so often.
     pub(super) fn new(kept: &Arc<Kept>, changes: u64) -> Self {
         Self {
-            kept: Arc::clone(kept),
+            deadline: kept.deadline,
             unchanged: changes,
+            checked: AtomicU64::new(u64::MAX),
+            value: Arc::clone(kept.value()),
+            teller: match kept.source() {
+                Source::Told(teller) => Some(Arc::clone(teller)),
+                Source::Process | Source::Untold | Source::Plain => None,
+            },
+            kept: Arc::clone(kept),
         }
     }
 }
@@ -56,42 +91,48 @@ pub(super) enum Asked<'a> {
 
 impl Hot {
     pub(super) fn new(memory_limit: u64) -> Self {
-        let entries = HashMap::builder()
-            .hasher(Hashed)
-            .collector(Collector::new().batch_size(FREED_TOGETHER))
-            .build();
         Self {
-            entries,
+            noted: table(),
+            worded: table(),
             seed: random::token(),
             largest: memory_limit / LARGE_PARTS,
         }
     }
 
-    /// Shows the entry that stands under these notes, if there is one, with the stripe of its key; answers what `take` does.
-    #[inline]
-    pub(super) fn show_noted(&self, raw: &Raw, take: impl FnOnce(&Front, Stripe) -> bool) -> bool {
-        let guard = self.entries.guard();
-        let hash = xxh3_64_with_seed(raw.as_bytes(), self.seed);
-        self.entries
-            .get_key_value(&Noted { hash, raw }, &guard)
-            .is_some_and(|(name, front)| take(front, name.stripe))
+    /// Keeps from being freed what is found by notes.
+    #[inline(always)]
+    pub(super) fn guard(&self) -> LocalGuard<'_> {
+        self.noted.guard()
+    }
+
+    /// The entry that stands under notes of this hash, if there is one.
+    ///
+    /// Inlined, and no closure: the whole of a hit is steps as small as this.
+    #[inline(always)]
+    pub(super) fn find<'a>(&'a self, hash: u64, guard: &'a LocalGuard<'_>) -> Option<&'a Noted> {
+        self.noted.get(&hash, guard)
     }
 
     /// Shows the entry, if there is one, with the stripe of its key; answers what `take` does.
-    #[inline]
     pub(super) fn show(&self, asked: Asked<'_>, take: impl FnOnce(&Front, Stripe) -> bool) -> bool {
-        let guard = self.entries.guard();
-        self.entries
-            .get_key_value(&self.hashed(asked), &guard)
-            .is_some_and(|(name, front)| take(front, name.stripe))
+        match asked {
+            Asked::Raw(raw) => {
+                let guard = self.guard();
+                let found = self.find(raw.hash(), &guard);
+                let found = found.filter(|noted| noted.notes == *raw.notes());
+                found.is_some_and(|noted| take(&noted.front, noted.stripe))
+            }
+            Asked::Key(key) => {
+                let guard = self.worded.guard();
+                let found = self.worded.get_key_value(&self.by_key(key), &guard);
+                found.is_some_and(|(name, front)| take(front, name.stripe))
+            }
+        }
     }
 
     /// Under what an entry is to stand here: its notes, unless it stands under other ones; else its key.
     pub(super) fn name<'a>(&self, kept: &Kept, key: &'a str, notes: Option<&'a Raw>) -> Asked<'a> {
-        let own = |notes: &&Raw| {
-            let hash = self.hashed(Asked::Raw(notes)).hash;
-            kept.notes().is_none_or(|claimed| claimed == hash)
-        };
+        let own = |notes: &&Raw| kept.notes().is_none_or(|claimed| claimed == notes.hash());
         notes.filter(own).map_or(Asked::Key(key), Asked::Raw)
     }
 
@@ -110,19 +151,27 @@ impl Hot {
     /// Puts an entry here that moka has. Nothing else may happen to it meanwhile, but that moka evicts it.
     pub(super) fn put(&self, asked: Asked<'_>, key: &str, front: Front) {
         let kept = Arc::clone(&front.kept);
-        let HashedName { hash, asked } = self.hashed(asked);
-        let spelling = match asked {
+        let stripe = coherence::stripe(key);
+        match asked {
             // One that stands under notes stands under no other ones, so that it can be taken away.
-            Asked::Raw(raw) if kept.claim(hash) => Spelling::Raw(raw.clone()),
+            Asked::Raw(raw) if kept.claim(raw.hash()) => {
+                let noted = Noted {
+                    notes: *raw.notes(),
+                    stripe,
+                    front,
+                };
+                self.noted.pin().insert(raw.hash(), noted);
+            }
             Asked::Raw(_) => return,
-            Asked::Key(key) => Spelling::of(key),
-        };
-        let name = Name {
-            hash,
-            spelling,
-            stripe: coherence::stripe(key),
-        };
-        self.entries.pin().insert(name, front);
+            Asked::Key(key) => {
+                let name = Worded {
+                    hash: self.by_key(key).hash,
+                    key: key.into(),
+                    stripe,
+                };
+                self.worded.pin().insert(name, front);
+            }
+        }
         // Evicted in between: then it was looked for here before it was here. One of the two sees the other.
         if kept.is_gone() {
             self.take_away(key, &kept);
@@ -136,149 +185,65 @@ impl Hot {
     }
 
     fn take_away(&self, key: &str, kept: &Arc<Kept>) {
-        let entries = self.entries.pin();
         // Another one may stand under its name by now.
-        let own = |_: &Name, front: &Front| Arc::ptr_eq(&front.kept, kept);
-        let _ = entries.remove_if(&self.hashed(Asked::Key(key)), own);
-        if let Some(notes) = kept.notes() {
-            let _ = entries.remove_if(&Notes(notes), own);
+        let own = |front: &Front| Arc::ptr_eq(&front.kept, kept);
+        let worded = self.worded.pin();
+        let _ = worded.remove_if(&self.by_key(key), |_, front| own(front));
+        if let Some(hash) = kept.notes() {
+            let noted = self.noted.pin();
+            let _ = noted.remove_if(&hash, |_, noted| own(&noted.front));
         }
     }
 
     pub(super) fn clear(&self) {
-        self.entries.pin().clear();
+        self.noted.pin().clear();
+        self.worded.pin().clear();
     }
 
     #[inline]
-    fn hashed<'a>(&self, asked: Asked<'a>) -> HashedName<'a> {
-        let bytes = match asked {
-            Asked::Raw(raw) => raw.as_bytes(),
-            Asked::Key(key) => key.as_bytes(),
-        };
-        let hash = xxh3_64_with_seed(bytes, self.seed);
-        HashedName { hash, asked }
+    fn by_key<'a>(&self, key: &'a str) -> AskedByKey<'a> {
+        let hash = xxh3_64_with_seed(key.as_bytes(), self.seed);
+        AskedByKey { hash, key }
     }
 }
 
-/// The name of an entry: the notes of a call, or its key.
-struct Name {
-    hash: u64,
-    spelling: Spelling,
-    /// That of its key.
-    stripe: Stripe,
+fn table<N, V>() -> HashMap<N, V, Hashed> {
+    HashMap::builder()
+        .hasher(Hashed)
+        .collector(Collector::new().batch_size(FREED_TOGETHER))
+        .build()
 }
 
-/// What is short stands beside the entry; it is compared at each hit, and fetching it from elsewhere would cost as much as
-/// all else.
-enum Spelling {
-    Raw(Raw),
-    Short(u8, [u8; ROOM]),
-    Long(Box<str>),
-}
-
-impl Spelling {
-    fn of(key: &str) -> Self {
-        let mut short = [0; ROOM];
-        match (short.get_mut(..key.len()), u8::try_from(key.len())) {
-            (Some(place), Ok(length)) => {
-                place.copy_from_slice(key.as_bytes());
-                Self::Short(length, short)
-            }
-            _ => Self::Long(key.into()),
-        }
-    }
-
-    #[inline]
-    fn is(&self, asked: Asked<'_>) -> bool {
-        match (self, asked) {
-            (Self::Raw(raw), Asked::Raw(asked)) => raw == asked,
-            (Self::Short(length, short), Asked::Key(key)) => {
-                short.get(..usize::from(*length)) == Some(key.as_bytes())
-            }
-            (Self::Long(long), Asked::Key(key)) => **long == *key,
-            (Self::Raw(_), Asked::Key(_)) | (Self::Short(..) | Self::Long(_), Asked::Raw(_)) => {
-                false
-            }
-        }
-    }
-
-    fn asked(&self) -> Asked<'_> {
-        match self {
-            Self::Raw(raw) => Asked::Raw(raw),
-            Self::Short(length, short) => {
-                let key = short.get(..usize::from(*length)).map(str::from_utf8);
-                Asked::Key(key.and_then(Result::ok).unwrap_or_default())
-            }
-            Self::Long(long) => Asked::Key(long),
-        }
-    }
-}
-
-impl PartialEq for Name {
+impl PartialEq for Worded {
     fn eq(&self, other: &Self) -> bool {
-        self.spelling.is(other.spelling.asked())
+        self.key == other.key
     }
 }
 
-impl Eq for Name {}
+impl Eq for Worded {}
 
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        hasher.write_u64(self.hash);
-    }
-}
-
-/// A name that is asked for.
-struct HashedName<'a> {
+/// A key that is asked for.
+struct AskedByKey<'a> {
     hash: u64,
-    asked: Asked<'a>,
+    key: &'a str,
 }
 
-impl Hash for HashedName<'_> {
+impl Equivalent<Worded> for AskedByKey<'_> {
+    #[inline]
+    fn equivalent(&self, name: &Worded) -> bool {
+        *name.key == *self.key
+    }
+}
+
+impl Hash for Worded {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         hasher.write_u64(self.hash);
     }
 }
 
-impl Equivalent<Name> for HashedName<'_> {
-    #[inline]
-    fn equivalent(&self, name: &Name) -> bool {
-        name.spelling.is(self.asked)
-    }
-}
-
-/// Notes that are asked for.
-struct Noted<'a> {
-    hash: u64,
-    raw: &'a Raw,
-}
-
-impl Hash for Noted<'_> {
-    #[inline]
+impl Hash for AskedByKey<'_> {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
         hasher.write_u64(self.hash);
-    }
-}
-
-impl Equivalent<Name> for Noted<'_> {
-    #[inline]
-    fn equivalent(&self, name: &Name) -> bool {
-        matches!(&name.spelling, Spelling::Raw(raw) if raw == self.raw)
-    }
-}
-
-/// Notes of which only the hash is known: another one of that hash is nothing that is to be removed.
-struct Notes(u64);
-
-impl Hash for Notes {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        hasher.write_u64(self.0);
-    }
-}
-
-impl Equivalent<Name> for Notes {
-    fn equivalent(&self, name: &Name) -> bool {
-        name.hash == self.0 && matches!(name.spelling, Spelling::Raw(_))
     }
 }
 

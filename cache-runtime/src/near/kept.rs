@@ -28,8 +28,6 @@ const MOST_COMMONS: usize = 1_024;
 pub(crate) struct Kept {
     /// When it expires, as [`clock::nanos`] counts.
     pub(super) deadline: u64,
-    /// [`Epochs::moves`](super::Epochs::moves) when its epoch was last found to be the current one.
-    pub(super) checked: AtomicU64,
     /// The weight that was inserted when moka last heard that it is asked for, or [`GONE`].
     heard: AtomicU64,
     value: Shared,
@@ -106,7 +104,6 @@ impl Kept {
         let life = entry.expires.saturating_duration_since(entry.filled);
         Some(Arc::new(Self {
             deadline: clock::nanos(entry.expires),
-            checked: AtomicU64::new(u64::MAX),
             heard: AtomicU64::new(0),
             value: entry.value,
             common: commons.one(common),

@@ -26,7 +26,6 @@ mod tier;
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -197,17 +196,14 @@ impl Near {
     }
 
     fn is_current(&self, kept: &Kept) -> bool {
-        // Before the sums: what ends from here on moves it again.
-        let moves = self.epochs.moves();
-        // Relaxed: whoever knows of an end reads another number of moves than any that was noted before it.
-        if kept.checked.load(Ordering::Relaxed) == moves {
-            return true;
+        kept.is_of(self.epochs.at(kept.places()))
+    }
+
+    /// Under the lock of its key.
+    fn put(&self, key: &str, entry: Entry) {
+        if self.tier.insert(key, entry) {
+            self.epochs.recheck();
         }
-        let current = kept.is_of(self.epochs.at(kept.places()));
-        if current {
-            kept.checked.store(moves, Ordering::Relaxed);
-        }
-        current
     }
 
     /// To be taken before the read or load whose value is to be kept.
@@ -220,7 +216,7 @@ impl Near {
 
     /// Keeps a value that was loaded in this process. Whether it is still wanted is the caller's to know.
     pub(crate) fn insert(&self, key: &str, entry: Entry) {
-        self.marks.heard(key, || self.tier.insert(key, entry));
+        self.marks.heard(key, || self.put(key, entry));
         self.tier.settle();
     }
 
@@ -237,7 +233,7 @@ impl Near {
             let entry = kept.and_then(|kept| kept.entry(self.epochs.at(kept.places())));
             let (next, answer) = next(entry.filter(|entry| now < entry.expires).as_ref());
             if let Some(next) = next {
-                self.tier.insert(key, next);
+                self.put(key, next);
             }
             answer
         };
@@ -248,7 +244,7 @@ impl Near {
 
     /// Keeps a value of Redis, unless something was heard of its entry since `view`.
     pub(crate) fn insert_unless_told(&self, key: &str, entry: Entry, view: View) {
-        let insert = || self.tier.insert(key, entry);
+        let insert = || self.put(key, entry);
         self.marks.unless_heard(key, view.mark, insert);
         self.tier.settle();
     }

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use super::{Asker, Kept, Near};
-use crate::key::raw::Raw;
+use crate::key::raw::{Notes, Raw};
 use crate::value::Shared;
 
 impl Near {
     pub(crate) fn hit_by_notes(
         &self,
-        _notes: &Raw,
+        _hash: u64,
         _early: f64,
-        _take: impl FnOnce(&Shared) -> bool,
+        _take: &mut dyn FnMut(&Notes, &Shared) -> bool,
     ) -> bool {
         false
     }

@@ -20,7 +20,9 @@ impl Tier {
         None
     }
 
-    pub(crate) fn insert(&self, _key: &str, _entry: Entry) {}
+    pub(crate) fn insert(&self, _key: &str, _entry: Entry) -> bool {
+        false
+    }
 
     pub(crate) fn settle(&self) {}
 

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::key::Levels;
+use crate::key::raw::Notes;
 use crate::value::Kind;
 
 mod front;
@@ -50,7 +51,11 @@ fn version_by(near: &Near, notes: Option<&Raw>) -> Option<u64> {
         found = value.downcast_ref().copied();
         found.is_some()
     };
-    if !notes.is_some_and(|notes| near.hit_by_notes(notes, 0.0, &mut take)) {
+    let by_notes = notes.is_some_and(|notes| {
+        let mut take = |found: &Notes, value: &Shared| found == notes.notes() && take(value);
+        near.hit_by_notes(notes.hash(), 0.0, &mut take)
+    });
+    if !by_notes {
         near.hit((TEXT, notes), ASKER, |kept| take(kept.value()));
     }
     found
@@ -58,7 +63,7 @@ fn version_by(near: &Near, notes: Option<&Raw>) -> Option<u64> {
 
 /// Those of a call with that argument.
 fn notes(argument: u64) -> Raw {
-    let mut notes = Raw::new(1);
+    let mut notes = Raw::new(1, 0);
     assert!(notes.note(&argument));
     notes
 }

@@ -23,8 +23,8 @@ const OVERHEAD: usize = 640;
 const SETTLED_PARTS: u64 = 16;
 
 /// What is inserted evicts what nobody asks for, so moka has to hear of an entry that is hit once this part of the limit was
-/// inserted since it last did; where nothing is inserted it need not.
-const HEARD_PARTS: u64 = 16;
+/// inserted since it last did, or at most twice as much; where nothing is inserted it need not.
+const HEARD_PARTS: u64 = 32;
 
 pub(crate) struct Tier {
     entries: Moka<Box<str>, Arc<Kept>>,
@@ -93,15 +93,15 @@ impl Tier {
         self.entries.get(key)
     }
 
-    /// Shows an entry that stands in front under its key; answers what `take` does.
-    pub(crate) fn hot(&self, key: &str, take: impl FnOnce(&Front, Stripe) -> bool) -> bool {
-        self.hot.show(Asked::Key(key), take)
+    /// What stands in front.
+    #[inline(always)]
+    pub(super) fn front(&self) -> &Hot {
+        &self.hot
     }
 
-    /// The same of one that stands there under the notes of a call.
-    #[inline]
-    pub(crate) fn noted(&self, notes: &Raw, take: impl FnOnce(&Front, Stripe) -> bool) -> bool {
-        self.hot.show_noted(notes, take)
+    /// Shows an entry that stands in front; answers what `take` does.
+    pub(crate) fn hot(&self, asked: Asked<'_>, take: impl FnOnce(&Front, Stripe) -> bool) -> bool {
+        self.hot.show(asked, take)
     }
 
     /// Under what an entry is to stand in front, unless it does since its key was changed so often, or is not to.
@@ -131,17 +131,19 @@ impl Tier {
         self.hot.put(asked, key, front);
     }
 
-    /// Under the lock of its key.
-    pub(crate) fn insert(&self, key: &str, entry: Entry) {
+    /// Under the lock of its key. Answers whether so much was inserted by now that moka is to hear of what is hit.
+    pub(crate) fn insert(&self, key: &str, entry: Entry) -> bool {
         let Some(kept) = Kept::new(entry, &self.commons) else {
             self.remove(key);
-            return;
+            return false;
         };
         let weight = u64::from(self.weigher.weigh(key, &kept));
         // Whatever stood there before goes to the listener.
         self.entries.insert(key.into(), kept);
         // Relaxed: the sum only decides when moka is told.
-        self.inserted.fetch_add(weight, Ordering::Relaxed);
+        let before = self.inserted.fetch_add(weight, Ordering::Relaxed);
+        let part = (self.capacity / HEARD_PARTS).max(1);
+        before / part != before.wrapping_add(weight) / part
     }
 
     /// Has moka evict, where enough was inserted. Takes its time, so it is no part of an insertion, which may hold locks.

@@ -3,12 +3,13 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
+use crate::cache::Cache;
 use crate::call::{Call as CachedCall, Ttl};
 use crate::entry as entries;
 use crate::global;
 use crate::inner::Inner;
 use crate::intent::{self, Intent, Purpose, Reached, Unnamed};
-use crate::key::raw::Raw;
+use crate::key::raw::{Check, Notes, Raw};
 use crate::key::{Key, KeyWriter, Unwritable, give_back, spare};
 use crate::log;
 use crate::near::{self, Asker};
@@ -24,8 +25,8 @@ pub(super) struct Beginning<'a> {
     pub(super) instance: &'static str,
     pub(super) kind: &'static Kind,
     pub(super) type_id: TypeId,
-    /// Writes the arguments; called once.
-    pub(super) write: &'a mut dyn FnMut(&mut KeyWriter<'_>),
+    /// Writes the arguments.
+    pub(super) write: &'a dyn Fn(&mut KeyWriter<'_>),
     /// Takes the value; false where it is of another type.
     pub(super) take: &'a mut dyn FnMut(&Shared) -> bool,
 }
@@ -41,9 +42,86 @@ struct Begun<'a> {
     near: bool,
 }
 
+/// What most calls find: the cache and the instantiation that the function met first, and nothing to be known of them but
+/// what is cached. Theirs is the shortest way.
+///
+/// It is one pointer, which stays in a register. What is returned in pieces is read again at once and together, and that
+/// takes longer than to look it up again.
+#[derive(Clone, Copy)]
+pub(super) struct Usual(&'static Instance);
+
+impl Usual {
+    /// `None`: there is more to be known of this call, or the process has nothing.
+    pub(super) fn of(site: &'static CallSite, name: &'static str, type_id: TypeId) -> Option<Self> {
+        if intent::is_here() {
+            return None;
+        }
+        let cache = global::usual(site.policy().cache)?.inner();
+        let bound = site.first_bound(cache.number)?;
+        let instance = bound.known_instance(name, type_id)?;
+        // While Redis is away a call goes on, because one of them has to find it again.
+        let is_usual = bound.near && cache.is_enabled() && cache.is_settled();
+        (is_usual && instance.is_numbered()).then_some(Self(instance))
+    }
+
+    /// What the hash of the notes begins with.
+    #[inline(always)]
+    pub(super) fn seed(self) -> u64 {
+        self.0.seed
+    }
+
+    /// What is to be compared of the notes that stand under a hash, if they are of this function.
+    #[inline(always)]
+    pub(super) fn check(self, notes: &Notes) -> Option<Check<'_>> {
+        Check::new(notes, self.0.number)
+    }
+
+    /// Shows what stands under notes of this hash, if it is an answer; answers what `take` does.
+    pub(super) fn hit(
+        self,
+        site: &'static CallSite,
+        hash: u64,
+        take: &mut dyn FnMut(&Notes, &Shared) -> bool,
+    ) -> bool {
+        let policy = site.policy();
+        let Some(cache) = global::usual(policy.cache) else {
+            return false;
+        };
+        let hit = cache.inner().near.hit_by_notes(hash, policy.draw(), take);
+        if hit {
+            self.0.counters.near_hit();
+        }
+        hit
+    }
+
+    /// Goes on where nothing was an answer.
+    #[cold]
+    pub(super) fn miss(self, beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
+        let policy = beginning.site.policy();
+        let cache = global::usual(policy.cache).map(Cache::inner);
+        let bound = cache.and_then(|cache| beginning.site.first_bound(cache.number));
+        let (Some(cache), Some(bound)) = (cache, bound) else {
+            return begin_any(beginning);
+        };
+        let mut raw = self.0.raw();
+        if !KeyWriter::note_all(&mut raw, beginning.write) {
+            return begin_any(beginning);
+        }
+        let begun = Begun {
+            cache,
+            bound,
+            intent: None,
+            early: policy.draw(),
+            near: true,
+        };
+        begin_noted(beginning, begun, &raw, self.0)
+    }
+}
+
 /// `None`: the value was taken, or nothing is cached.
 ///
 /// Compiled once for all calls; and a hit allocates nothing, nor writes the text of its key.
+#[cold]
 pub(super) fn begin_any(beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
     let site = beginning.site;
     let is_usual = !beginning.bypass && !intent::is_here();
@@ -73,8 +151,6 @@ fn begin_elsewhere(beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
     }
 }
 
-/// Inlined, because a hit is mostly the sum of such small steps.
-#[inline(always)]
 fn begin_bound(
     beginning: &mut Beginning<'_>,
     cache: &Arc<Inner>,
@@ -84,9 +160,10 @@ fn begin_bound(
     let (Some(instance), true) = (first, cache.is_enabled() && bound.near) else {
         return begin_unusual(beginning);
     };
-    let Some(mut raw) = instance.raw() else {
+    if !instance.is_numbered() {
         return begin_unusual(beginning);
-    };
+    }
+    let mut raw = instance.raw();
     let mut text = String::new();
     let opening = instance.opening();
     let mut writer = KeyWriter::noting(&mut raw, opening, &mut text, cache.hash_key());
@@ -96,10 +173,13 @@ fn begin_bound(
     let near = cache.is_settled();
     if let Some(raw) = writer.notes()
         && near
-        && cache.near.hit_by_notes(raw, early, &mut *beginning.take)
     {
-        bound.counters.near_hit();
-        return None;
+        let mut take =
+            |notes: &Notes, value: &Shared| notes == raw.notes() && (beginning.take)(value);
+        if cache.near.hit_by_notes(raw.hash(), early, &mut take) {
+            bound.counters.near_hit();
+            return None;
+        }
     }
     let (noted, written) = writer.finish_noting();
     let begun = Begun {
@@ -259,3 +339,6 @@ fn uncached(intent: Option<&Arc<Intent>>, reached: Reached) -> Option<Box<Cached
     proceed(intent);
     None
 }
+
+#[cfg(all(test, feature = "fallback"))]
+mod tests;

@@ -15,7 +15,7 @@ fn by_notes(is_template: bool, parts: &dyn Fn(&mut KeyWriter<'_>)) -> Option<Str
         head: "app",
         is_template,
     };
-    let mut raw = Raw::new(NUMBER);
+    let mut raw = Raw::new(NUMBER, 0);
     let mut text = String::new();
     let mut writer = KeyWriter::noting(&mut raw, opening, &mut text, None);
     parts(&mut writer);
@@ -160,7 +160,7 @@ fn notes_tell_functions_and_arguments_apart() {
         &|writer| writer.text("a"),
     ];
     let noted = |number: u32, parts: &dyn Fn(&mut KeyWriter<'_>)| {
-        let (mut raw, mut text) = (Raw::new(number), String::new());
+        let (mut raw, mut text) = (Raw::new(number, 3), String::new());
         let opening = Opening {
             head: "",
             is_template: true,
@@ -174,11 +174,44 @@ fn notes_tell_functions_and_arguments_apart() {
     for number in [1, 2, 256] {
         for parts in parts {
             let raw = noted(number, parts);
-            assert!(raw == noted(number, parts));
-            assert!(!all.contains(&raw), "{raw:?}");
-            assert!(all.iter().all(|other| other.as_bytes() != raw.as_bytes()));
+            let same = noted(number, parts);
+            assert!(raw.notes() == same.notes() && raw.hash() == same.hash());
+            assert_eq!(KeyWriter::hash_all(3, &parts), Some(raw.hash()));
+            let is_noted = |raw: &Raw| {
+                let check = Check::new(raw.notes(), number);
+                check.is_some_and(|check| KeyWriter::are_noted(check, &parts))
+            };
+            assert!(is_noted(&raw), "{raw:?}");
+            for other in &all {
+                assert_ne!(other.notes(), raw.notes());
+                assert!(!is_noted(other), "{other:?} {raw:?}");
+            }
             all.push(raw);
         }
+    }
+    // And where the first one is the longer one.
+    for (at, one) in parts.iter().enumerate() {
+        for (other, raw) in all[..parts.len()].iter().enumerate() {
+            let check = Check::new(raw.notes(), 1).unwrap();
+            assert_eq!(KeyWriter::are_noted(check, one), at == other);
+        }
+    }
+}
+
+/// Else each call would look for what cannot stand there.
+#[test]
+fn of_what_has_no_room_there_is_no_hash() {
+    for length in 0..3 * ROOM {
+        let text = "x".repeat(length);
+        let parts = |writer: &mut KeyWriter<'_>| {
+            writer.arg(&1);
+            writer.arg(&text);
+        };
+        let mut raw = Raw::new(NUMBER, 3);
+        let noted = KeyWriter::note_all(&mut raw, &parts);
+        assert_eq!(noted, 4 + 9 + 1 + length <= ROOM);
+        let hash = KeyWriter::hash_all(3, &parts);
+        assert_eq!(hash, noted.then(|| raw.hash()), "{length}");
     }
 }
 
@@ -190,7 +223,7 @@ fn what_is_secret_is_not_noted() {
             head: "app",
             is_template,
         };
-        let (mut raw, mut text) = (Raw::new(NUMBER), String::new());
+        let (mut raw, mut text) = (Raw::new(NUMBER, 0), String::new());
         let mut writer = KeyWriter::noting(&mut raw, opening, &mut text, Some(&key));
         if is_template {
             writer.hole("user");
@@ -200,7 +233,9 @@ fn what_is_secret_is_not_noted() {
             writer.sensitive_arg("secret");
         }
         assert!(!writer.finish_noting().0);
-        assert!(!raw.as_bytes().windows(6).any(|bytes| bytes == b"secret"));
+        let secret = |writer: &mut KeyWriter<'_>| writer.sensitive_arg("secret");
+        assert_eq!(KeyWriter::hash_all(0, &secret), None);
+        assert!(!raw.notes().bytes.windows(6).any(|bytes| bytes == b"secret"));
         assert!(text.contains("user") && !text.contains("secret"), "{text}");
     }
 }
@@ -218,7 +253,7 @@ impl Serialize for Refuses {
 
 #[test]
 fn an_argument_that_cannot_be_written_is_refused_in_its_own_words() {
-    let (mut raw, mut text) = (Raw::new(NUMBER), String::new());
+    let (mut raw, mut text) = (Raw::new(NUMBER, 0), String::new());
     let opening = Opening {
         head: "app",
         is_template: false,

@@ -4,23 +4,23 @@ use std::fmt;
 
 use serde::ser::{self, Impossible, Serialize};
 
-use super::{FALSE, FLOAT, NATURAL, NEGATIVE, NOTHING, Raw, STRING, TRUE, Unfit, WORD};
+use super::{FALSE, FLOAT, NATURAL, NEGATIVE, NOTHING, Notebook, STRING, TRUE, Unfit, WORD};
 use crate::key::text::may_read_as_another_value;
 
-/// Notes whatever serde describes.
-pub(super) struct Noter<'a> {
-    raw: &'a mut Raw,
+/// Tells of whatever serde describes.
+pub(super) struct Noter<'a, N> {
+    book: &'a mut N,
     /// Whether the argument's type is always a string.
     is_string: fn() -> bool,
     /// Whether it is inside of a `Some`, where nothing is something else.
     is_some: bool,
 }
 
-impl<'a> Noter<'a> {
-    #[inline]
-    pub(super) fn new(raw: &'a mut Raw, is_string: fn() -> bool) -> Self {
+impl<'a, N> Noter<'a, N> {
+    #[inline(always)]
+    pub(super) fn new(book: &'a mut N, is_string: fn() -> bool) -> Self {
         Self {
-            raw,
+            book,
             is_string,
             is_some: false,
         }
@@ -46,7 +46,7 @@ macro_rules! naturals {
     ($($method:ident($integer:ty))*) => {$(
         #[inline]
         fn $method(self, value: $integer) -> Result<(), Unfit> {
-            self.raw.number(NATURAL, u64::from(value).to_le_bytes())
+            self.book.number(NATURAL, u64::from(value))
         }
     )*};
 }
@@ -56,7 +56,7 @@ macro_rules! integers {
         #[inline]
         fn $method(self, value: $integer) -> Result<(), Unfit> {
             let kind = if value < 0 { NEGATIVE } else { NATURAL };
-            self.raw.number(kind, i64::from(value).to_le_bytes())
+            self.book.number(kind, i64::from(value).cast_unsigned())
         }
     )*};
 }
@@ -70,7 +70,7 @@ macro_rules! unfit {
     )*};
 }
 
-impl ser::Serializer for Noter<'_> {
+impl<N: Notebook> ser::Serializer for Noter<'_, N> {
     type Ok = ();
     type Error = Unfit;
     type SerializeSeq = Impossible<(), Unfit>;
@@ -102,7 +102,7 @@ impl ser::Serializer for Noter<'_> {
     }
 
     fn serialize_bool(self, value: bool) -> Result<(), Unfit> {
-        self.raw.mark(if value { TRUE } else { FALSE })
+        self.book.mark(if value { TRUE } else { FALSE })
     }
 
     fn serialize_f32(self, value: f32) -> Result<(), Unfit> {
@@ -110,16 +110,17 @@ impl ser::Serializer for Noter<'_> {
     }
 
     fn serialize_f64(self, value: f64) -> Result<(), Unfit> {
-        self.raw.number(FLOAT, value.to_le_bytes())
+        self.book.number(FLOAT, value.to_bits())
     }
 
     fn serialize_char(self, value: char) -> Result<(), Unfit> {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))
     }
 
+    #[inline]
     fn serialize_str(self, value: &str) -> Result<(), Unfit> {
         let word = may_read_as_another_value(value) && !(self.is_string)();
-        self.raw.text(if word { WORD } else { STRING }, value)
+        self.book.string(if word { WORD } else { STRING }, value)
     }
 
     fn serialize_bytes(self, _: &[u8]) -> Result<(), Unfit> {
@@ -140,7 +141,7 @@ impl ser::Serializer for Noter<'_> {
     fn serialize_unit(self) -> Result<(), Unfit> {
         match self.is_some {
             true => Err(Unfit),
-            false => self.raw.mark(NOTHING),
+            false => self.book.mark(NOTHING),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde::ser::{self, Serialize, SerializeTupleVariant as _, Serializer};
 
-use crate::key::raw::Raw;
+use crate::key::raw::{Check, Raw};
 use crate::key::{KeyWriter, Opening};
 
 use super::reader::{read_back, unescape};
@@ -214,7 +214,7 @@ fn a_value_that_cannot_be_written_leaves_nothing_behind() {
 
 /// The notes of a value, and the text that is made of them.
 fn by_notes<T: Serialize>(value: &T) -> Option<(Raw, String)> {
-    let mut raw = Raw::new(1);
+    let mut raw = Raw::new(1, 0);
     if !raw.note(value) {
         return None;
     }
@@ -239,13 +239,19 @@ proptest! {
 
     #[test]
     fn what_is_noted_has_the_text_that_would_be_written(values in (strategies::any(), strategies::any_small(), strategies::any_small())) {
-        let (any, one, other) = values;
-        for value in [&any, &one, &other] {
+        let (any, one, other) = &values;
+        for value in [any, one, other] {
+            let noted = |writer: &mut KeyWriter<'_>| writer.arg(value);
+            let hash = KeyWriter::hash_all(0, &noted);
+            prop_assert_eq!(hash, by_notes(value).map(|(raw, _)| raw.hash()), "{:?}", value);
             let noted = by_notes(value).map(|(_, text)| text);
             prop_assert!(noted.is_none_or(|noted| noted == text(value)), "{:?}", value);
         }
-        if let (Some((one_raw, one)), Some((other_raw, other))) = (by_notes(&one), by_notes(&other)) {
-            prop_assert!(one_raw != other_raw || one == other, "{} {}", one, other);
+        if let (Some((one_raw, one)), Some((other_raw, other))) = (by_notes(one), by_notes(other)) {
+            prop_assert!(one_raw.notes() != other_raw.notes() || one == other, "{} {}", one, other);
+            let same = one_raw.notes() == other_raw.notes();
+            let check = Check::new(one_raw.notes(), 1).unwrap();
+            prop_assert_eq!(KeyWriter::are_noted(check, &|writer| writer.arg(&values.2)), same);
         }
     }
 

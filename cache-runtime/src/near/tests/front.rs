@@ -13,10 +13,7 @@ fn stands(near: &Near, asked: Asked<'_>) -> bool {
 }
 
 fn shows(near: &Near, asked: Asked<'_>, is: impl FnOnce(&Front) -> bool) -> bool {
-    match asked {
-        Asked::Raw(notes) => near.tier.noted(notes, |front, _| is(front)),
-        Asked::Key(key) => near.tier.hot(key, |front, _| is(front)),
-    }
+    near.tier.hot(asked, |front, _| is(front))
 }
 
 /// How a call that is not the first may ask: by its key, and by its notes.
