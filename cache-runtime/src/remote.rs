@@ -2,6 +2,7 @@
 //! concerns it is replayed.
 
 mod deletions;
+mod ending;
 mod leases;
 mod probes;
 mod refusals;
