@@ -139,7 +139,9 @@ impl Call {
         if same {
             let times = Times::of_a_new_value(loaded.ttl, loaded.took);
             let entry = (self.key.origin(), times);
-            let kept = self.query().keep(loaded.value, entry, seen.near, teller);
+            let kept = self
+                .query()
+                .keep(loaded.value, entry, seen.near, teller.as_ref());
             self.advise_on_size(kept);
         }
     }
