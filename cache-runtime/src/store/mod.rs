@@ -60,6 +60,10 @@ pub(crate) enum Watch {
 }
 
 /// What is told to one who is carried.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store that exists tells")
+)]
 #[derive(Debug)]
 pub(crate) enum Told {
     Read(Result<Read, Trouble>),
