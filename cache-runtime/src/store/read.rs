@@ -178,20 +178,20 @@ mod tests {
 
     #[test]
     fn an_answer_of_too_few_or_too_many_values_is_one_to_something_else() {
-        const TOKEN: &[u8] = b"$16\r\n000000000000002a\r\n";
-        let entry: &[u8] = b"$5\r\nentry\r\n";
+        let text = |text: &str| Some(text.as_bytes().to_vec());
+        let token = text("000000000000002a");
         for (groups, fits) in [(0, false), (1, false), (2, true), (3, false)] {
-            let texts = [entry, b"_\r\n", &TOKEN.repeat(groups)].concat();
-            let read = taken_apart(texts, 2, None).unwrap();
+            let texts = [vec![text("entry"), None], vec![token.clone(); groups]].concat();
+            let read = taken_apart(Texts::of(texts), 2, None);
             assert_eq!(read.is_some(), fits, "{groups}");
             if let Some(read) = read {
-                assert_eq!(read.entry.as_deref(), Some(&b"entry"[..]));
-                assert_eq!(read.lease, None);
-                assert_eq!(&*read.generations, [Some(42), Some(42)]);
+                assert_eq!(read.entry(), Some(&b"entry"[..]));
+                assert_eq!(read.lease(), None);
+                assert_eq!(**read.generations(), [Some(42), Some(42)]);
             }
         }
-        for texts in [&b""[..], entry] {
-            assert!(taken_apart(texts.to_vec(), 0, None).unwrap().is_none());
+        for texts in [vec![], vec![text("entry")]] {
+            assert!(taken_apart(Texts::of(texts), 0, None).is_none());
         }
     }
 }
