@@ -106,11 +106,12 @@ impl Cache {
             counters.misses.one();
             return Ok(None);
         }
+        let terms = self.inner.terms_by_hand();
         let query = Query {
             cache: &self.inner,
             key: &key,
-            kind: Kind::of::<T>(),
-            terms: self.inner.terms_by_hand(),
+            kind: const { &Kind::of::<T>() },
+            terms: &terms,
             counters: &counters,
             trace: None,
         };
@@ -180,8 +181,8 @@ impl Cache {
         let query = Query {
             cache: &self.inner,
             key: &key,
-            kind,
-            terms,
+            kind: &kind,
+            terms: &terms,
             counters: &counters,
             trace: None,
         };

@@ -13,6 +13,7 @@ mod aged;
 mod batch;
 mod fill;
 mod load;
+mod look;
 mod plain;
 mod rules;
 mod trace;
@@ -106,20 +107,18 @@ struct Load {
 
 impl Call {
     /// Finds the value, somebody who is loading it, or the seat of the one who loads.
-    fn turn(&self) -> Boxed<'_, Turn> {
-        match &self.intent {
-            None => Box::pin(self.take_turn()),
-            Some(intent) => Box::pin(self.act(intent)),
-        }
-    }
-
     async fn take_turn(&self) -> Turn {
         let began = self.cache.flights.ticket();
         match self.look().await {
             Found::Value(value) => Turn::Found(value),
             // Boxed, so that a hit has a small future.
-            found => Box::pin(self.take_turn_after(began, found)).await,
+            found => self.go_on(began, found).await,
         }
+    }
+
+    /// The same for a call that has looked, and found nothing that it simply returns.
+    fn go_on(&self, began: Ticket, found: Found) -> Boxed<'_, Turn> {
+        Box::pin(self.take_turn_after(began, found))
     }
 
     /// The same for a call that has looked, having begun with this ticket.
@@ -174,7 +173,7 @@ impl Call {
                     }
                 }
             };
-            match self.take_off(seat, seen, aged, changes).await {
+            match self.take_off(seat, *seen, aged, changes).await {
                 Some(turn) => return turn,
                 None => changes += 1,
             }
@@ -224,8 +223,8 @@ impl Call {
         Query {
             cache: &self.cache,
             key: &self.key,
-            kind: self.kind,
-            terms: self.terms,
+            kind: &self.kind,
+            terms: &self.terms,
             counters: &self.counters,
             trace: self.tracing(),
         }
@@ -302,8 +301,8 @@ impl Call {
                     seat.land(Arc::clone(&value));
                     return Some(Turn::Found(value));
                 }
-                Found::Aged(aged, again) => (Some(aged), again),
-                Found::Nothing(again) => (None, again),
+                Found::Aged(aged, again) => (Some(aged), *again),
+                Found::Nothing(again) => (None, *again),
             };
         }
     }

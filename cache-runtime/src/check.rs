@@ -151,6 +151,7 @@ struct Probe<'a> {
     key: Key,
     value: Shared,
     text: String,
+    terms: Terms,
     counters: Arc<Counters>,
 }
 
@@ -163,6 +164,11 @@ impl<'a> Probe<'a> {
             key: Key::new(&name, Levels::all(cache.root().len(), &name), 0),
             value: Arc::new(text.clone()),
             text,
+            // What is read from Redis is kept nowhere else.
+            terms: Terms {
+                near: NearTerms::Off,
+                ..cache.terms_by_hand()
+            },
             counters: Arc::default(),
         }
     }
@@ -171,12 +177,8 @@ impl<'a> Probe<'a> {
         Query {
             cache: self.cache,
             key: &self.key,
-            kind: KIND,
-            // What is read from Redis is kept nowhere else.
-            terms: Terms {
-                near: NearTerms::Off,
-                ..self.cache.terms_by_hand()
-            },
+            kind: &KIND,
+            terms: &self.terms,
             counters: &self.counters,
             trace: None,
         }
@@ -228,7 +230,7 @@ impl<'a> Probe<'a> {
         let view = self.cache.near.view(&self.key);
         let read = remote.look_up(&self.key, Watch::None).await;
         let read = read.map_err(|trouble| trouble.to_string())?;
-        if read.entry.is_none() {
+        if read.entry().is_none() {
             return Err("what was written is not there".to_owned());
         }
         match self.query().answer(Ok(read), view).await {
@@ -249,8 +251,9 @@ impl<'a> Probe<'a> {
 
     async fn in_process(&self, steps: &mut Steps) {
         let near = &self.cache.near;
+        let terms = self.cache.terms_by_hand();
         let query = Query {
-            terms: self.cache.terms_by_hand(),
+            terms: &terms,
             ..self.query()
         };
         let write = async {
@@ -264,9 +267,13 @@ impl<'a> Probe<'a> {
         let read = async {
             let terms = Terms {
                 near: NearTerms::On,
-                ..query.terms
+                ..*query.terms
             };
-            let found = Query { terms, ..query }.near();
+            let found = Query {
+                terms: &terms,
+                ..query
+            }
+            .near();
             found.ok_or_else(|| {
                 "what was written is not there: the memory limit is too small".to_owned()
             })

@@ -149,14 +149,14 @@ async fn packed(
 ) -> Result<Result<Vec<u8>, Error>, Trouble> {
     let ttl = life_of(cache, standing);
     let mut seen = SeenRemote {
-        lease: standing.read.lease,
-        generations: std::mem::take(&mut standing.read.generations),
+        lease: standing.read.lease(),
+        generations: std::mem::take(&mut standing.generations),
         stamp: Vec::new(),
-        teller: standing.read.teller.clone(),
+        teller: standing.read.teller().cloned(),
     };
     remote.renew(&standing.key, &mut seen, ttl).await?;
     let generations: Option<Generations> = seen.generations.iter().copied().collect();
-    standing.read.generations = seen.generations;
+    standing.generations = seen.generations;
     let Some(generations) = generations else {
         let problem = "a name of the cache's own is taken in redis by something else";
         return Ok(Err(Error::new(ErrorKind::Refused, problem)));
@@ -184,8 +184,8 @@ fn count_here(cache: &Arc<Inner>, key: &Key, by: i64) -> Option<Result<i64, Erro
     let query = Query {
         cache,
         key,
-        kind: KIND,
-        terms,
+        kind: &KIND,
+        terms: &terms,
         counters: &counters,
         trace: None,
     };

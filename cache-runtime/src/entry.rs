@@ -1,6 +1,7 @@
 //! One entry, read from and packed for the tiers.
 
 mod away;
+mod carried;
 mod judge;
 mod many;
 mod parcel;
@@ -32,12 +33,12 @@ pub(crate) use parcel::Parcel;
 pub(crate) use standing::{Standing, anybody, left_near, standing, stands_near};
 pub(crate) use times::Times;
 
-/// What a look-up found.
+/// What a look-up found. Small, since every hit hands it on.
 pub(crate) enum Found {
     Value(Shared),
     /// It calls for another one, and is of use until that is there.
-    Aged(Aged, Seen),
-    Nothing(Seen),
+    Aged(Aged, Box<Seen>),
+    Nothing(Box<Seen>),
 }
 
 /// A value that has expired, or is to be loaded early.
@@ -49,17 +50,18 @@ pub(crate) struct Aged {
 /// What Redis has of a key.
 enum Answer {
     Value(Shared),
-    Aged(Aged, SeenRemote),
-    Nothing(SeenRemote),
+    Aged(Aged, Box<SeenRemote>),
+    Nothing(Box<SeenRemote>),
 }
 
-/// One question: which entry of which cache, of what type, kept on which terms.
+/// One question: which entry of which cache, of what type, kept on which terms. It is handed on from future to future, so it
+/// only borrows.
 #[derive(Clone, Copy)]
 pub(crate) struct Query<'a> {
     pub(crate) cache: &'a Arc<Inner>,
     pub(crate) key: &'a Key,
-    pub(crate) kind: Kind,
-    pub(crate) terms: Terms,
+    pub(crate) kind: &'a Kind,
+    pub(crate) terms: &'a Terms,
     pub(crate) counters: &'a Arc<Counters>,
     /// Where it is noted what the answer is and how old; `None` where nobody asks.
     pub(crate) trace: Option<&'a Intent>,
@@ -94,7 +96,7 @@ impl Query<'_> {
     }
 
     fn asker(self) -> Asker {
-        Asker::new(self.key.origin(), &self.terms)
+        Asker::new(self.key.origin(), self.terms)
     }
 
     /// The value in the in-process tier, counted.
@@ -155,10 +157,12 @@ impl Query<'_> {
     }
 
     fn found(self, answer: Answer, view: View) -> Found {
-        let seen = |remote| Seen {
-            near: view,
-            remote: Some(remote),
-            failed: false,
+        let seen = |remote: Box<SeenRemote>| {
+            Box::new(Seen {
+                near: view,
+                remote: Some(*remote),
+                failed: false,
+            })
         };
         match answer {
             Answer::Value(value) => {
@@ -179,11 +183,11 @@ impl Query<'_> {
     }
 
     fn nothing_here(self, view: View, away: Away) -> Found {
-        let seen = Seen {
+        let seen = Box::new(Seen {
             near: view,
             remote: None,
             failed: away == Away::Failed,
-        };
+        });
         match self.aged_here() {
             Some(aged) => Found::Aged(aged, seen),
             None => Found::Nothing(seen),
@@ -232,16 +236,16 @@ impl Query<'_> {
         let view = self.cache.near.view(&key);
         let again = answered(remote.look_up(&key, self.watch()).await, self.counters)?;
         // Older than the second answer, so that a fill under them is no younger than it says.
-        let older = |seen| SeenRemote {
-            generations: read.generations,
-            ..seen
+        let older = |mut seen: Box<SeenRemote>| {
+            seen.generations = read.generations().clone();
+            seen
         };
         Ok(match (Query { key: &key, ..self }).unpack(again, view) {
             Ok(Answer::Value(value)) => Answer::Value(value),
             Ok(Answer::Aged(aged, seen)) => Answer::Aged(aged, older(seen)),
             Ok(Answer::Nothing(seen)) => Answer::Nothing(older(seen)),
             // It is stored under others by now.
-            Err(wider) => Answer::Nothing(older(seen_in(wider.read))),
+            Err(wider) => Answer::Nothing(older(seen_in(&wider.read))),
         })
     }
 
@@ -263,7 +267,7 @@ impl Query<'_> {
                         if let Some(value) = &value {
                             let age = stored;
                             let entry = (header.origin, Times { left, took, age });
-                            self.keep(value, entry, view, read.teller.clone());
+                            self.keep(value, entry, view, read.teller());
                         }
                         is_early(took, left, self.terms.early).then_some(Age::Early)
                     }
@@ -286,8 +290,8 @@ impl Query<'_> {
         };
         Ok(match (value, age) {
             (Some(value), None) => Answer::Value(value),
-            (Some(value), Some(age)) => Answer::Aged(Aged { value, age }, seen_in(read)),
-            (None, _) => Answer::Nothing(seen_in(read)),
+            (Some(value), Some(age)) => Answer::Aged(Aged { value, age }, seen_in(&read)),
+            (None, _) => Answer::Nothing(seen_in(&read)),
         })
     }
 
@@ -311,14 +315,15 @@ impl Query<'_> {
         value: &Shared,
         (origin, times): (u64, Times),
         view: View,
-        teller: Option<Arc<Teller>>,
+        teller: Option<&Arc<Teller>>,
     ) -> usize {
         let left = times.left.min(self.terms.near.bound(teller.is_some()));
         if left.is_zero() {
             return 0;
         }
         let entry = self.near_entry(value, origin, view, Times { left, ..times });
-        let source = teller.map_or(near::Source::Untold, near::Source::Told);
+        let source = teller.cloned();
+        let source = source.map_or(near::Source::Untold, near::Source::Told);
         let kept_until = clock::after(entry.expires, self.terms.stale.longest());
         let entry = Entry {
             source,

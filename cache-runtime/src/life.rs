@@ -138,7 +138,7 @@ pub(crate) async fn replace(
         cache,
         entry: standing.key.as_str(),
     };
-    let generations = &standing.read.generations;
+    let generations = &standing.generations;
     remote.swap(&standing.key, generations, swap).await
 }
 

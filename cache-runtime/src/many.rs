@@ -109,11 +109,12 @@ async fn get(
     asked: &[(Key, Arc<Counters>)],
     kind: Kind,
 ) -> Result<Vec<Option<Shared>>, Error> {
+    let terms = cache.terms_by_hand();
     let query = |(key, counters)| Query {
         cache,
         key,
-        kind,
-        terms: cache.terms_by_hand(),
+        kind: &kind,
+        terms: &terms,
         counters,
         trace: None,
     };
@@ -216,8 +217,8 @@ pub(crate) async fn put_on_terms(
         let query = Query {
             cache,
             key,
-            kind,
-            terms,
+            kind: &kind,
+            terms: &terms,
             counters: &counters,
             trace: None,
         };

@@ -2,6 +2,7 @@
 //! concerns it is replayed.
 
 mod deletions;
+mod ending;
 mod leases;
 mod probes;
 mod refusals;
@@ -9,11 +10,13 @@ mod replay;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 use crate::breaker::{Breaker, Gate};
+use crate::clock::Instant;
 use crate::config::{CacheConfig, Durability};
 use crate::error::{Error, ErrorKind};
 use crate::key::{self, Key};
@@ -22,7 +25,9 @@ use crate::near::Near;
 use crate::outage::Journal;
 use crate::random;
 use crate::seen::SeenRemote;
-use crate::store::{Filled, Loads, Put, Read, ServerFacts, Store, Stored, Swap, Trouble, Watch};
+use crate::store::{
+    Carried, Filled, Loads, Put, Read, ServerFacts, Store, Stored, Swap, Trouble, Watch,
+};
 
 pub(crate) use leases::Leave;
 use leases::Returning;
@@ -111,8 +116,41 @@ impl Remote {
         key: &Key,
         watch: Watch,
     ) -> Result<Read, Trouble> {
-        self.ready(key).await?;
+        self.passes()?;
+        if self.journal.is_pending() {
+            self.believed(key).await?;
+        }
         let read = self.store.look_up(key, watch).await;
+        self.heard(key, read)
+    }
+
+    /// The same for one who joins those whose reads are carried, having done what comes `before` the read: what he is told is
+    /// to be [`heard`](Self::heard). `None`: he is to look up by himself.
+    pub(crate) fn join<T>(
+        self: &Arc<Self>,
+        asked: (&Key, Watch),
+        waker: &Waker,
+        before: impl FnOnce() -> T,
+    ) -> Option<(T, Carried)> {
+        if self.journal.is_pending() || self.passes().is_err() {
+            return None;
+        }
+        self.store.join(asked, waker, before)
+    }
+
+    /// The look-up of one who was carried, and told to ask for himself.
+    pub(crate) async fn look_up_after(
+        &self,
+        key: &Key,
+        watch: Watch,
+        since: Instant,
+    ) -> Result<Read, Trouble> {
+        let read = self.store.look_up_after(key, watch, since).await;
+        self.heard(key, read)
+    }
+
+    /// What is believed of what was read, or why it was not.
+    pub(crate) fn heard(&self, key: &Key, read: Result<Read, Trouble>) -> Result<Read, Trouble> {
         let read = self.note_of(key.as_str(), Doing::Reading, read)?;
         self.still_believed(key).map(|()| read)
     }

@@ -80,12 +80,16 @@ impl Seen {
     }
 }
 
+impl Tokens {
+    pub(crate) const NONE: Self = Self::Inline {
+        tokens: [None; 4],
+        length: 0,
+    };
+}
+
 impl Default for Tokens {
     fn default() -> Self {
-        Self::Inline {
-            tokens: [None; 4],
-            length: 0,
-        }
+        Self::NONE
     }
 }
 

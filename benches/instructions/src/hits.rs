@@ -11,6 +11,9 @@ use crate::Outcome;
 /// Keys go round, so that what one key finds in a processor's or a table's first place is not all there is.
 const KEYS: u64 = 100;
 
+/// Tasks where there are many.
+const TASKS: u64 = 256;
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Video {
     id: u64,
@@ -77,6 +80,33 @@ pub(crate) fn redis(hits: &str, redis: &str) -> Outcome<()> {
         cache_runtime::install(cache)?;
         for number in 0..KEYS + hits {
             black_box(distant(black_box(number % KEYS), "en").await);
+        }
+        expect_hits(hits)
+    })
+}
+
+/// Hits of many tasks, which travel together.
+pub(crate) fn redis_of_many(hits: &str, redis: &str) -> Outcome<()> {
+    let hits: u64 = hits.parse()?;
+    let redis = redis.to_owned();
+    run(async move {
+        let cache = builder().redis_url(&redis).open().await?;
+        if cache.mode() != Mode::Redis {
+            return Err(format!("no server answers at {redis}").into());
+        }
+        cache_runtime::install(cache)?;
+        for number in 0..KEYS {
+            black_box(distant(black_box(number), "en").await);
+        }
+        let tasks = (0..TASKS).map(|task| {
+            tokio::spawn(async move {
+                for number in task..task + hits.div_ceil(TASKS) {
+                    black_box(distant(black_box(number % KEYS), "en").await);
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await?;
         }
         expect_hits(hits)
     })

@@ -22,7 +22,11 @@ const MOST: f64 = 1.05;
 const LEAST: f64 = 0.95;
 
 /// Each kind of hit, and the hits of the shorter and the longer run.
-const KINDS: [(&str, u32, u32); 2] = [("near_hit", 10_000, 30_000), ("redis_hit", 1_000, 3_000)];
+const KINDS: [(&str, u32, u32); 3] = [
+    ("near_hit", 10_000, 30_000),
+    ("redis_hit", 1_000, 3_000),
+    ("redis_hit_of_many", 10_000, 40_000),
+];
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -30,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["near_hit", hits] => hits::near(hits),
         ["redis_hit", hits, redis] => hits::redis(hits, redis),
+        ["redis_hit_of_many", hits, redis] => hits::redis_of_many(hits, redis),
         [] => compare(),
         ["--record"] => record(),
         _ => Err("cache-instructions [--record]".into()),
@@ -101,7 +106,7 @@ fn instructions(kind: &str, hits: u32, server: &Server) -> Outcome<f64> {
         .arg(env::current_exe()?)
         .args([kind, &hits.to_string()])
         .stdin(Stdio::null());
-    if kind == "redis_hit" {
+    if kind.starts_with("redis_hit") {
         command.arg(server.url());
     }
     let output = command.output()?;

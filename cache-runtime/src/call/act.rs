@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::pending;
 
-use super::{Call, Turn};
+use super::{Boxed, Call, Turn};
 use crate::entry::Found;
 use crate::intent::{Intent, Purpose, Reached};
 use crate::invalidate::Pending;
@@ -14,7 +14,11 @@ use crate::value::Shared;
 
 impl Call {
     /// Does what is intended in place of an ordinary turn. Unless it answers, it waits to be dropped.
-    pub(super) async fn act(&self, intent: &Intent) -> Turn {
+    pub(super) fn act<'a>(&'a self, intent: &'a Intent) -> Boxed<'a, Turn> {
+        Box::pin(self.do_what_is_intended(intent))
+    }
+
+    async fn do_what_is_intended(&self, intent: &Intent) -> Turn {
         let reached = match intent.purpose {
             Purpose::Refresh => return self.take_turn().await,
             Purpose::Trace | Purpose::Warm => {

@@ -125,7 +125,7 @@ impl Batch {
                 false => flights.join(&call.key, identity, &seen, began, call.oldest(&seen)),
             };
             member.stage = match joined {
-                Joined::Lead(seat) => Stage::Leads(seat, seen),
+                Joined::Lead(seat) => Stage::Leads(seat, *seen),
                 Joined::Follow(follower) => {
                     follows = true;
                     Stage::Follows(Box::pin(follower.landing()))

@@ -118,7 +118,7 @@ impl Call {
         let generations = remote_seen.map_or(&[][..], |seen| &seen.generations);
         let filled = remote.fill(&self.key, lease, generations, &bytes, kept);
         match filled.await {
-            Ok(Filled::Stored(teller)) => self.keep_stored(seen, loaded, teller),
+            Ok(Filled::Stored(teller)) => self.keep_stored(seen, loaded, teller.as_ref()),
             Ok(Filled::Overtaken) => self.refused(),
             Err(_) => {
                 self.counters.errors.one();
@@ -129,9 +129,9 @@ impl Call {
     }
 
     /// Keeps in process what was stored in Redis, if one connection tells of changes to all that it depends on.
-    fn keep_stored(&self, seen: &Seen, loaded: &Loaded<'_>, teller: Option<Arc<Teller>>) {
+    fn keep_stored(&self, seen: &Seen, loaded: &Loaded<'_>, teller: Option<&Arc<Teller>>) {
         let saw = seen.remote.as_ref().and_then(|seen| seen.teller.as_ref());
-        let same = match (saw, &teller) {
+        let same = match (saw, teller) {
             (Some(saw), Some(teller)) => Arc::ptr_eq(saw, teller),
             (None, None) => true,
             _ => false,

@@ -9,9 +9,11 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
+use super::look::Look;
 use super::{Call, Load, Turn};
 use crate::advice;
 use crate::clock;
+use crate::entry::Found;
 use crate::flight::Seat;
 use crate::limit::{self, Place};
 use crate::outcome::Outcome;
@@ -170,7 +172,17 @@ impl Call {
 
     /// Finds the value, or what has to be done to load it.
     async fn find<T>(&self, hands: Hands<T>) -> Result<T, Load> {
-        match self.turn().await {
+        let turn = match &self.intent {
+            None => {
+                let began = self.cache.flights.ticket();
+                match Look::new(self).await {
+                    Found::Value(value) => Turn::Found(value),
+                    found => self.go_on(began, found).await,
+                }
+            }
+            Some(intent) => self.act(intent).await,
+        };
+        match turn {
             Turn::Load(load) => Err(load),
             Turn::Found(value) => (hands.take)(value).ok_or_else(|| Load::alone(false)),
         }

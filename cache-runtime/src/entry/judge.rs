@@ -64,7 +64,7 @@ pub(super) enum Mismatch {
 
 /// Whether an entry may answer a question now. `Ok(None)`: there is none.
 pub(super) fn judge<'a>(query: Query<'_>, read: &'a Read) -> Result<Option<Judged<'a>>, Mismatch> {
-    let Some(entry) = &read.entry else {
+    let Some(entry) = read.entry() else {
         return Ok(None);
     };
     let envelope = envelope::read(entry).map_err(Mismatch::Rejected)?;
@@ -76,7 +76,7 @@ pub(super) fn judge<'a>(query: Query<'_>, read: &'a Read) -> Result<Option<Judge
         query.key,
         query.terms.stale.longest(),
         envelope,
-        &read.generations,
+        read.generations(),
     )
     .map(Some)
 }
@@ -122,7 +122,9 @@ fn check_groups(
         // Whoever invalidates by that tag would not reach it.
         return Err(Mismatch::Tags);
     }
-    let (asked, named) = (key.level_count(), usize::from(header.levels));
+    // What was read has a place for each of its groups.
+    let asked = current.len().saturating_sub(key.tags().count());
+    let named = usize::from(header.levels);
     if named > asked || !envelope.tags().eq(key.tags()) {
         return Err(Mismatch::Wider {
             levels: named.max(asked),
@@ -142,12 +144,12 @@ fn check_groups(
 }
 
 /// What is seen where nothing that was read may answer.
-pub(super) fn seen_in(read: Read) -> SeenRemote {
-    let stamp = read.entry.as_deref().map(envelope::stamp_of);
-    SeenRemote {
-        lease: read.lease,
+pub(super) fn seen_in(read: &Read) -> Box<SeenRemote> {
+    let stamp = read.entry().map(envelope::stamp_of);
+    Box::new(SeenRemote {
+        lease: read.lease(),
         stamp: stamp.unwrap_or_default().to_vec(),
-        generations: read.generations,
-        teller: read.teller,
-    }
+        generations: read.generations().clone(),
+        teller: read.teller().cloned(),
+    })
 }

@@ -11,6 +11,7 @@ use crate::inner::Inner;
 use crate::key::Key;
 use crate::near::Asker;
 use crate::remote::{self, Remote};
+use crate::seen::Tokens;
 use crate::store::{Read, Trouble, Watch};
 use crate::value::codec::Codec;
 use crate::value::compression;
@@ -21,6 +22,8 @@ pub(crate) struct Standing {
     /// With the levels and tags that the entry names.
     pub(crate) key: Key,
     pub(crate) read: Read,
+    /// Of its groups, as they were read.
+    pub(crate) generations: Tokens,
     /// How long it may still be used; `None` where it may not, or there is none.
     pub(crate) left: Option<Duration>,
 }
@@ -45,15 +48,20 @@ pub(crate) async fn standing(
         Life::Expired(_) => None,
     });
     let left = left.unwrap_or_default();
-    Ok(Standing { key, read, left })
+    Ok(Standing {
+        generations: read.generations().clone(),
+        key,
+        read,
+        left,
+    })
 }
 
 fn judged<'a>(cache: &Inner, key: &Key, read: &'a Read) -> Result<Judged<'a>, Mismatch> {
-    let read_entry = read.entry.as_deref().map(envelope::read);
+    let read_entry = read.entry().map(envelope::read);
     let Some(Ok(envelope)) = read_entry else {
         return Err(Mismatch::Key);
     };
-    let judged = judge_of_any_type(cache, key, Duration::ZERO, envelope, &read.generations)?;
+    let judged = judge_of_any_type(cache, key, Duration::ZERO, envelope, read.generations())?;
     let keys = cache.config.encryption.as_ref();
     match judged.envelope.open(key.as_str(), keys) {
         Ok(_) => Ok(judged),
@@ -64,12 +72,12 @@ fn judged<'a>(cache: &Inner, key: &Key, read: &'a Read) -> Result<Judged<'a>, Mi
 impl Standing {
     /// Bytes 8 to 15 of the entry, empty where there is none.
     pub(crate) fn stamp(&self) -> &[u8] {
-        let stamp = self.read.entry.as_deref().map(envelope::stamp_of);
+        let stamp = self.read.entry().map(envelope::stamp_of);
         stamp.unwrap_or_default()
     }
 
     fn envelope(&self) -> Option<Envelope<'_>> {
-        let entry = self.left.and(self.read.entry.as_deref())?;
+        let entry = self.left.and(self.read.entry())?;
         envelope::read(entry).ok()
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::{Remote, lock};
+use super::{Remote, ending, lock};
 use crate::breaker::Breaker;
 use crate::clock::{self, Instant};
 use crate::log;
@@ -113,6 +113,8 @@ impl Remote {
                 self.breaker.answered();
                 self.refusals.answered(entry, doing);
             }
+            // Whatever Redis does: other runtimes may reach it.
+            Err(Trouble::Unreachable(_)) if ending::runtime_is_ending() => {}
             Err(trouble @ Trouble::Unreachable(_)) => self.opened(self.breaker.open(), trouble),
             Err(trouble @ Trouble::Timeout) => self.opened(self.breaker.timed_out(), trouble),
             Err(trouble @ Trouble::Refused(refusal)) => {

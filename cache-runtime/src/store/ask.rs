@@ -10,8 +10,8 @@ use redis::{
 
 use super::connect::{Connector, Link, Purpose};
 use super::redis::Store;
-use super::wire::{texts, ungathered};
-use super::{Bytes, Class, Refusal, Trouble};
+use super::wire::{Texts, texts, ungathered};
+use super::{Class, Refusal, Trouble};
 use crate::clock::{self, Instant};
 use crate::near::coherence::Teller;
 
@@ -42,37 +42,38 @@ impl Store {
         purpose: Purpose,
         request: impl Into<Request<'a>>,
     ) -> Result<Answer<T>, Trouble> {
-        self.ask_fitting(purpose, request.into(), self.timeout, false, |_| true)
+        let take = |value, teller: Option<&Arc<Teller>>| {
+            let teller = teller.cloned();
+            Some(Answer { value, teller })
+        };
+        self.ask_fitting(purpose, request.into(), self.timeout, false, take)
             .await
     }
 
-    /// What the server answers within `limit` to a request for so many texts. Fewer or more of them are the answer to
-    /// something else. `is_another`: the attempt that a connection that proved dead is worth.
-    pub(super) async fn ask_for_texts(
+    /// What the texts mean that the server answers within `limit`, to whoever knows what was asked; `None`, as they are the
+    /// answer to something else. `is_another`: the attempt that a connection that proved dead is worth.
+    pub(super) async fn ask_for_texts<U>(
         &self,
         request: Request<'_>,
-        count: usize,
         limit: Duration,
         is_another: bool,
-    ) -> Result<Answer<Vec<Option<Bytes>>>, Trouble> {
-        let fits = |found: &Found| found.0.len() == count;
-        let found = self.ask_fitting(Purpose::Reading, request, limit, is_another, fits);
-        let Answer { value, teller } = found.await?;
-        let Found(value) = value;
-        Ok(Answer { value, teller })
+        take: impl Fn(Texts, Option<&Arc<Teller>>) -> Option<U>,
+    ) -> Result<U, Trouble> {
+        self.ask_fitting(Purpose::Reading, request, limit, is_another, take)
+            .await
     }
 
     /// A connection that turns out to be dead, or answers what was not asked, is replaced, once.
     ///
     /// All of it together takes no longer than an answer may, and a connection where one has to be made.
-    async fn ask_fitting<T: FromAnswer>(
+    async fn ask_fitting<T: FromAnswer, U>(
         &self,
         purpose: Purpose,
         request: Request<'_>,
         mut to_answer: Duration,
         is_another: bool,
-        fits: impl Fn(&T) -> bool,
-    ) -> Result<Answer<T>, Trouble> {
+        take: impl Fn(T, Option<&Arc<Teller>>) -> Option<U>,
+    ) -> Result<U, Trouble> {
         let mut to_connect = self.connector.timeout();
         let mut retried = is_another;
         loop {
@@ -81,11 +82,10 @@ impl Store {
             let sent = clock::now();
             to_connect = to_connect.saturating_sub(sent.saturating_duration_since(began));
             let error = match self.ask_over(&link, request, to_answer).await? {
-                Ok(value) if fits(&value) => {
-                    let teller = link.teller().cloned();
-                    return Ok(Answer { value, teller });
-                }
-                Ok(_) => (ErrorKind::Parse, "an answer to something else").into(),
+                Ok(value) => match take(value, link.teller()) {
+                    Some(taken) => return Ok(taken),
+                    None => (ErrorKind::Parse, "an answer to something else").into(),
+                },
                 Err(error) => error,
             };
             to_answer = to_answer.saturating_sub(clock::now().saturating_duration_since(sent));
@@ -173,11 +173,9 @@ impl<T: FromRedisValue> FromAnswer for T {
 }
 
 /// The texts of an array, which are not copied where they are many.
-pub(super) struct Found(pub(super) Vec<Option<Bytes>>);
-
-impl FromAnswer for Found {
+impl FromAnswer for Texts {
     fn from_answer(answer: Value) -> RedisResult<Self> {
-        texts(answer).map(Self)
+        texts(answer)
     }
 }
 

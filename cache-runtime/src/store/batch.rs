@@ -4,10 +4,12 @@
 //! in one request. No caller carries another's read, so whoever goes away leaves all others where they are.
 
 mod carrier;
+mod cells;
+mod company;
 mod packed;
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +19,11 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::redis::Store;
 use super::slots::Slot;
-use super::{Read, Scope, Trouble, Watch};
+use super::{Read, Scope, Told, Trouble, Watch};
 use crate::clock::{self, Instant};
 use crate::key::Key;
 use carrier::Carrier;
+use cells::{Cells, Place};
 pub(super) use packed::Packed;
 
 /// Reads under way, each alone, beyond which one waits for a carrier.
@@ -51,7 +54,11 @@ const STRIPES: usize = 1_024;
 
 /// Those who wait in one runtime.
 #[derive(Default)]
-pub(super) struct Batches(Mutex<State>);
+pub(super) struct Batches {
+    state: Mutex<State>,
+    /// Whether there is a carrier, as far as that can be seen without the lock.
+    are_carried: AtomicBool,
+}
 
 #[derive(Default)]
 struct State {
@@ -66,54 +73,41 @@ struct State {
     tells: bool,
     /// What an entry was like lately, in bytes.
     usual_size: usize,
-    /// Those that nobody uses any more: a read that waits allocates nothing.
-    spare: Vec<Arc<Reader>>,
+    cells: Cells,
 }
 
-/// One who waits, as those see him who carry his read.
-struct Reader(Mutex<Answer>);
-
-enum Answer {
-    Awaited(Option<Waker>),
-    There(Told),
-    /// He has gone away, or taken it.
-    Done,
-}
-
-/// What is told to one who waits.
-enum Told {
-    Read(Result<Read, Trouble>),
-    /// Something was refused to one of those who asked together: each is to ask for himself, within the deadline that began
-    /// then.
-    AskAlone {
-        since: Instant,
-    },
-}
-
-/// A read that waits or is on its way. If it is lost with the task that carries it, its reader is told so.
+/// A read that waits or is on its way.
 struct Asked {
     key: Key,
     watch: Watch,
     /// From when on the answer is waited for.
     since: Instant,
-    reader: Option<Arc<Reader>>,
+    /// Where its reader waits; `None`: he was told.
+    place: Option<Place>,
 }
 
-/// How a read goes on.
+/// A read of one who asks, from his first turn on, in which he enters.
+struct Reading<'a> {
+    store: &'a Arc<Store>,
+    slot: &'a Arc<Slot>,
+    asked: (&'a Key, Watch),
+    carried: Option<Carried>,
+}
+
+/// How a read goes on: by itself, or having been carried.
 enum Way<'a> {
     Alone(Alone<'a>),
-    Along(Waiting<'a>),
+    Told(Told),
 }
 
 /// One that goes alone, counted as long as it is under way.
 struct Alone<'a>(&'a Batches);
 
-/// One that is carried.
-struct Waiting<'a> {
-    batches: &'a Batches,
-    reader: Option<Arc<Reader>>,
-    /// Whether whoever polls next is known to be woken: he does so in the same turn in which he entered.
-    will_wake: bool,
+/// A read that waits to be carried, or is on its way: no more than the place where it is told what was found. Dropped, nobody
+/// waits for that any more.
+pub(crate) struct Carried {
+    slot: Arc<Slot>,
+    place: Option<Place>,
 }
 
 impl Store {
@@ -130,67 +124,99 @@ impl Store {
         if self.loners.contain(key) {
             return self.look_up_alone(&slot, (key, watch), self.timeout).await;
         }
-        let enter = |context: &mut Context<'_>| {
-            let asked = (key, watch);
-            Poll::Ready(slot.batches.enter(&slot, self, asked, context.waker()))
+        let reading = Reading {
+            store: self,
+            slot: &slot,
+            asked: (key, watch),
+            carried: None,
         };
-        let waiting = match poll_fn(enter).await {
-            Way::Alone(_alone) => {
-                return self.look_up_alone(&slot, (key, watch), self.timeout).await;
-            }
-            Way::Along(waiting) => waiting,
-        };
-        match waiting.await {
-            Told::Read(read) => read,
-            Told::AskAlone { since } => {
-                let waited = clock::now().saturating_duration_since(since);
-                let left = self.timeout.saturating_sub(waited);
-                self.look_up_alone(&slot, (key, watch), left).await
-            }
+        match reading.await {
+            Way::Told(Told::Read(read)) => read,
+            Way::Alone(_alone) => self.look_up_alone(&slot, (key, watch), self.timeout).await,
+            Way::Told(Told::AskAlone { since }) => self.look_up_after(key, watch, since).await,
         }
+    }
+
+    /// Joins those who are carried, having done what comes `before` that; `None`: the read is to go the way of [`look_up`],
+    /// since none are, or it is to go alone.
+    ///
+    /// It is small, and no future of its own, where `look_up` is ready for all that may happen.
+    ///
+    /// [`look_up`]: Self::look_up
+    pub(crate) fn join<T>(
+        self: &Arc<Self>,
+        (key, watch): (&Key, Watch),
+        waker: &Waker,
+        before: impl FnOnce() -> T,
+    ) -> Option<(T, Carried)> {
+        let slot = self.connector.reading().ok()?;
+        // Relaxed: whoever sees it late goes his usual way.
+        if !slot.batches.are_carried.load(Ordering::Relaxed) || self.loners.contain(key) {
+            return None;
+        }
+        let before = before();
+        // One that is to go alone after all is counted there.
+        let place = slot.batches.enter(&slot, self, (key, watch), waker).ok();
+        let place = Some(place?);
+        Some((before, Carried { slot, place }))
+    }
+
+    /// The read of one who was told to ask for himself.
+    pub(crate) async fn look_up_after(
+        &self,
+        key: &Key,
+        watch: Watch,
+        since: Instant,
+    ) -> Result<Read, Trouble> {
+        let slot = self.connector.reading()?;
+        let waited = clock::now().saturating_duration_since(since);
+        let left = self.timeout.saturating_sub(waited);
+        self.look_up_alone(&slot, (key, watch), left).await
     }
 }
 
 impl Batches {
+    /// Where he waits who has to; else his read goes alone.
     fn enter<'a>(
         &'a self,
         slot: &Arc<Slot>,
         store: &Arc<Store>,
         (key, watch): (&Key, Watch),
         waker: &Waker,
-    ) -> Way<'a> {
+    ) -> Result<Place, Alone<'a>> {
         let mut state = self.lock();
         if state.carriers == 0 && state.alone < ALONE {
             state.alone += 1;
-            return Way::Alone(Alone(self));
+            return Err(Alone(self));
         }
-        let mut reader = state.spare.pop().unwrap_or_default();
-        if let Some(reader) = Arc::get_mut(&mut reader) {
-            *reader = Reader(Mutex::new(Answer::Awaited(Some(waker.clone()))));
-        }
+        let place = state.cells.wait(waker.clone());
         state.waiting.push(Asked {
             key: key.clone(),
             watch,
             since: clock::now(),
-            reader: Some(Arc::clone(&reader)),
+            place: Some(place),
         });
         state.count_readers();
         let carriers = state.carriers;
         let sends = carriers < CARRIERS && state.is_worth_another(carriers, state.share());
         state.carriers += usize::from(sends);
+        if sends {
+            self.note_carriers(&state);
+        }
         drop(state);
         if sends {
             Carrier::new(slot, store).start();
         }
-        Way::Along(Waiting {
-            batches: self,
-            reader: Some(reader),
-            will_wake: true,
-        })
+        Ok(place)
+    }
+
+    fn note_carriers(&self, state: &State) {
+        let are_carried = state.carriers > 0;
+        self.are_carried.store(are_carried, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -232,93 +258,45 @@ impl Drop for Alone<'_> {
     }
 }
 
-impl Default for Reader {
-    fn default() -> Self {
-        Self(Mutex::new(Answer::Awaited(None)))
-    }
-}
+impl<'a> Future for Reading<'a> {
+    type Output = Way<'a>;
 
-impl Reader {
-    fn lock(&self) -> MutexGuard<'_, Answer> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Asked {
-    /// Whether anybody still waits for it: whoever goes away lets go of his record.
-    fn is_awaited(&self) -> bool {
-        let reader = self.reader.as_ref();
-        reader.is_some_and(|reader| Arc::strong_count(reader) > 1)
-    }
-
-    fn tell(&mut self, told: Told) {
-        let Some(reader) = self.reader.take() else {
-            return;
-        };
-        let mut answer = reader.lock();
-        let waker = match &mut *answer {
-            Answer::Awaited(waker) => waker.take(),
-            Answer::There(_) | Answer::Done => return,
-        };
-        *answer = Answer::There(told);
-        drop(answer);
-        // Before he is woken, who gives it back for the next one to use, if nobody else has it.
-        drop(reader);
-        if let Some(waker) = waker {
-            waker.wake();
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Way<'a>> {
+        let waker = context.waker();
+        if let Some(carried) = &mut self.carried {
+            let told = carried.told(waker);
+            return told.map_or(Poll::Pending, |told| Poll::Ready(Way::Told(told)));
         }
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        if self.reader.is_some() {
-            let lost = "the runtime in which it was asked has ended".to_owned();
-            self.tell(Told::Read(Err(Trouble::Unreachable(lost))));
-        }
-    }
-}
-
-impl Future for Waiting<'_> {
-    type Output = Told;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Told> {
-        if std::mem::take(&mut self.will_wake) {
-            return Poll::Pending;
-        }
-        let Some(reader) = &self.reader else {
-            return Poll::Pending;
-        };
-        let mut answer = reader.lock();
-        match &mut *answer {
-            Answer::Awaited(Some(waker)) => waker.clone_from(context.waker()),
-            Answer::Awaited(waker) => *waker = Some(context.waker().clone()),
-            Answer::There(_) => {
-                if let Answer::There(told) = std::mem::replace(&mut *answer, Answer::Done) {
-                    return Poll::Ready(told);
-                }
+        let slot = self.slot;
+        match slot.batches.enter(slot, self.store, self.asked, waker) {
+            Err(alone) => Poll::Ready(Way::Alone(alone)),
+            Ok(place) => {
+                self.carried = Some(Carried {
+                    slot: Arc::clone(slot),
+                    place: Some(place),
+                });
+                Poll::Pending
             }
-            Answer::Done => {}
         }
-        Poll::Pending
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Carried {
+    /// What was told to him who waits; `None`: nothing yet, and it is he who is to be woken.
+    pub(crate) fn told(&mut self, waker: &Waker) -> Option<Told> {
+        // Whoever was to be woken before is dropped without the lock.
+        let taken = self.slot.batches.lock().cells.take(self.place?, waker);
+        let told = taken.ok()?;
+        self.place = None;
+        Some(told)
+    }
+}
+
+impl Drop for Carried {
     fn drop(&mut self) {
-        let Some(mut reader) = self.reader.take() else {
-            return;
-        };
-        if Arc::get_mut(&mut reader).is_none() {
-            *reader.lock() = Answer::Done;
-        }
-        // Another may use it, unless somebody still has it who would tell him what was meant for this one.
-        if let Some(own) = Arc::get_mut(&mut reader) {
-            *own = Reader::default();
-            let mut state = self.batches.lock();
-            if state.spare.len() < MOST_READS {
-                state.spare.push(reader);
-            }
+        if let Some(place) = self.place {
+            let left = self.slot.batches.lock().cells.leave(place);
+            drop(left);
         }
     }
 }

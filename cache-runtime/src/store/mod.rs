@@ -1,10 +1,10 @@
 //! What the protocol needs of a remote store. Bytes only: no type of the user's is known here, and only this folder knows Redis.
 
+mod answers;
 #[cfg(feature = "redis")]
 mod ask;
 #[cfg(feature = "redis")]
 mod batch;
-mod bytes;
 #[cfg(feature = "redis")]
 mod connect;
 #[cfg(feature = "redis")]
@@ -40,34 +40,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::bytes::Bytes;
+pub(crate) use self::answers::Read;
+#[cfg(feature = "redis")]
+pub(crate) use self::batch::Carried;
+#[cfg(not(feature = "redis"))]
+pub(crate) use self::redis::Carried;
 pub(crate) use self::redis::Store;
 pub(crate) use self::refusal::{Class, Refusal, Scope};
+use crate::clock::Instant;
 use crate::key::Key;
 use crate::near::coherence::Teller;
-use crate::seen::Tokens;
-
-/// What one read found: the entry, its lease, and the generation of each group asked for.
-#[derive(Debug)]
-pub(crate) struct Read {
-    pub(crate) entry: Option<Bytes>,
-    pub(crate) lease: Option<u64>,
-    pub(crate) generations: Tokens,
-    /// Who tells when any of it changes.
-    pub(crate) teller: Option<Arc<Teller>>,
-}
-
-impl Read {
-    /// What a read finds where there is nothing.
-    pub(crate) fn nothing(key: &Key) -> Self {
-        Self {
-            entry: None,
-            lease: None,
-            generations: key.groups().map(|_| None).collect(),
-            teller: None,
-        }
-    }
-}
 
 /// Whether whoever reads is to be told of changes to what he reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +57,21 @@ pub(crate) enum Watch {
     Kept,
     /// It spares the server the memory of it, where that costs no more than it saves.
     None,
+}
+
+/// What is told to one who is carried.
+#[cfg_attr(
+    not(feature = "redis"),
+    expect(dead_code, reason = "only a store that exists tells")
+)]
+#[derive(Debug)]
+pub(crate) enum Told {
+    Read(Result<Read, Trouble>),
+    /// Something was refused to one of those who asked together: each is to ask for himself, within the deadline that began
+    /// then.
+    AskAlone {
+        since: Instant,
+    },
 }
 
 /// Called when a data set may be older than what was invalidated, before anything of it can be read.

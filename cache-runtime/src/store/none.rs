@@ -1,9 +1,13 @@
 //! The store without the feature `redis`: there is none, and no value of the type exists.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
-use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Swap, Trouble, Watch};
+use super::{
+    Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Swap, Told, Trouble, Watch,
+};
+use crate::clock::Instant;
 use crate::config::CacheConfig;
 use crate::error::{Error, ErrorKind};
 use crate::key::Key;
@@ -12,6 +16,16 @@ use crate::seen::SeenRemote;
 
 #[derive(Debug)]
 pub(crate) enum Store {}
+
+/// A read that is carried: there is none.
+#[derive(Debug)]
+pub(crate) enum Carried {}
+
+impl Carried {
+    pub(crate) fn told(&mut self, _: &Waker) -> Option<Told> {
+        match *self {}
+    }
+}
 
 impl Store {
     pub(crate) fn open(_: &CacheConfig, _: Arc<Near>, _: Distrust) -> Result<Self, Error> {
@@ -45,6 +59,24 @@ impl Store {
 
     pub(crate) async fn look_up(self: &Arc<Self>, _: &Key, _: Watch) -> Result<Read, Trouble> {
         match **self {}
+    }
+
+    pub(crate) fn join<T>(
+        self: &Arc<Self>,
+        _: (&Key, Watch),
+        _: &Waker,
+        _: impl FnOnce() -> T,
+    ) -> Option<(T, Carried)> {
+        match **self {}
+    }
+
+    pub(crate) async fn look_up_after(
+        &self,
+        _: &Key,
+        _: Watch,
+        _: Instant,
+    ) -> Result<Read, Trouble> {
+        match *self {}
     }
 
     pub(crate) async fn look_up_many(&self, _: &[Key], _: bool) -> Result<Vec<Read>, Trouble> {

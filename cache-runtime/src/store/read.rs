@@ -1,25 +1,25 @@
 //! One read by itself, asked and answered without the client between: the request is bytes, and the answer is taken apart
 //! where it stands.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{RedisError, RedisResult};
+use redis::RedisResult;
 
+use super::answers::{Answers, Found};
 use super::batch::{LARGE, Packed, concerns_one_key};
-use super::connect::{Connector, Link};
+use super::connect::Connector;
 use super::redis::{Store, generation_of, lease_number};
 use super::slots::Slot;
-use super::wire::{Answer, Texts};
-use super::{Bytes, Read, Trouble, Watch};
+use super::wire::{Texts, texts_beside};
+use super::{Read, Trouble, Watch};
 use crate::clock::{self, Instant};
 use crate::key::{self, Key};
 use crate::near::coherence::Teller;
 use crate::seen::Tokens;
 
 /// The server need not remember that this connection reads what it does next.
-const UNWATCHED: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$7\r\nCACHING\r\n$2\r\nNO\r\n";
+pub(super) const UNWATCHED: &[u8] = b"*3\r\n$6\r\nCLIENT\r\n$7\r\nCACHING\r\n$2\r\nNO\r\n";
 
 /// What came of asking beside the client.
 enum Beside {
@@ -41,7 +41,7 @@ impl Store {
         let read = self.read(slot, (key, watch), limit).await;
         match &read {
             Ok(read) => {
-                let size = read.entry.as_ref().map_or(0, |entry| entry.len());
+                let size = read.entry().map_or(0, <[u8]>::len);
                 self.loners.note(key, size >= LARGE);
             }
             Err(trouble) if concerns_one_key(trouble) => self.loners.note(key, true),
@@ -92,14 +92,16 @@ impl Store {
             self.connector.timed_out(&link);
             return Beside::Answered(Err(Trouble::Timeout));
         };
-        match Self::heard(&link, sent, read_of(answer, groups, &link)) {
-            Ok(Ok(Some(read))) => Beside::Answered(Ok(read)),
-            Ok(Ok(None) | Err(_)) => {
-                self.connector.discard(&link);
-                Beside::Dead
-            }
-            Err(trouble) => Beside::Answered(Err(trouble)),
+        let read = match Self::heard(&link, sent, texts_beside(answer)) {
+            Ok(texts) => texts
+                .ok()
+                .and_then(|texts| taken_apart(texts, groups, link.teller())),
+            Err(trouble) => return Beside::Answered(Err(trouble)),
+        };
+        if read.is_none() {
+            self.connector.discard(&link);
         }
+        read.map_or(Beside::Dead, |read| Beside::Answered(Ok(read)))
     }
 
     /// The same by the client, which may have to connect, once more if this is the first attempt.
@@ -111,13 +113,15 @@ impl Store {
     ) -> Result<Read, Trouble> {
         // Watched in any case: to have the client say that it need not be would cost more than the server saves by it.
         let packed = Packed::of(std::iter::once(key), Watch::Kept);
-        let asked = self.ask_for_texts(packed.request(), packed.count(), limit, is_another);
-        let answer = asked.await?;
-        let mut reads = packed.take_apart(answer.value, answer.teller.as_ref());
-        Ok(reads.next().unwrap_or_else(|| Read::nothing(key)))
+        let command = packed.command();
+        let take = |texts, teller: Option<&Arc<Teller>>| packed.take_apart(texts, teller);
+        let asked = self.ask_for_texts(command.request(), limit, is_another, take);
+        let read = asked.await?.reads().next();
+        Ok(read.unwrap_or_else(|| Read::nothing(key)))
     }
 }
 
+/// The request for one, behind the word that nobody wants to know of changes where that is so.
 fn write_request(out: &mut Vec<u8>, (key, groups): (&Key, usize), unwatched: bool) {
     if unwatched {
         out.extend_from_slice(UNWATCHED);
@@ -132,7 +136,7 @@ fn write_request(out: &mut Vec<u8>, (key, groups): (&Key, usize), unwatched: boo
     }
 }
 
-fn write_text<const PARTS: usize>(out: &mut Vec<u8>, parts: [&str; PARTS]) {
+pub(super) fn write_text<const PARTS: usize>(out: &mut Vec<u8>, parts: [&str; PARTS]) {
     write_head(out, b'$', parts.iter().map(|part| part.len()).sum());
     for part in parts {
         out.extend_from_slice(part.as_bytes());
@@ -140,45 +144,54 @@ fn write_text<const PARTS: usize>(out: &mut Vec<u8>, parts: [&str; PARTS]) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn write_head(out: &mut Vec<u8>, kind: u8, number: usize) {
+pub(super) fn write_head(out: &mut Vec<u8>, kind: u8, number: usize) {
     out.push(kind);
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
-/// What was answered about a key of so many groups; `None`: it is the answer to something else.
-fn read_of(answer: Answer, groups: usize, link: &Link) -> RedisResult<Option<Read>> {
-    match answer {
-        Answer::Texts(all) => taken_apart(all, groups, link.teller()),
-        Answer::Other(other) => {
-            let other = redis::parse_redis_value(&other)?;
-            other.extract_error().map(|_| None)
-        }
-        Answer::Lost(kind) => Err(RedisError::from(io::Error::from(kind))),
+/// What was answered about a key of so many groups; `None`: the texts are the answer to something else.
+fn taken_apart(texts: Texts, groups: usize, teller: Option<&Arc<Teller>>) -> Option<Read> {
+    let bytes = texts.bytes();
+    let mut spans = texts.spans().map(RedisResult::ok);
+    let entry = spans.next()??;
+    let lease = spans
+        .next()??
+        .map(|lease| lease_number(lease.of_bytes(bytes)));
+    let generations = spans.map(|span| Some(generation_of(span?.map(|span| span.of_bytes(bytes)))));
+    let generations = generations.collect::<Option<Tokens>>()?;
+    if generations.len() != groups {
+        return None;
     }
+    let found = Found {
+        entry,
+        lease,
+        generations: 0,
+    };
+    let bytes = texts.into_bytes();
+    Some(Answers::of_one(bytes, found, generations, teller.cloned()))
 }
 
-fn taken_apart(
-    all: Vec<u8>,
-    groups: usize,
-    teller: Option<&Arc<Teller>>,
-) -> RedisResult<Option<Read>> {
-    let mut texts = Texts::of(&all);
-    let mut next = || texts.next().transpose();
-    let (Some(entry), Some(lease)) = (next()?, next()?) else {
-        return Ok(None);
-    };
-    let text = |(start, end): (usize, usize)| all.get(start..end).unwrap_or_default();
-    let lease = lease.map(text).map(lease_number);
-    let generations = texts.map(|found| Ok(generation_of(found?.map(text))));
-    let generations = generations.collect::<RedisResult<Tokens>>()?;
-    if generations.len() != groups {
-        return Ok(None);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_too_few_or_too_many_values_is_one_to_something_else() {
+        let text = |text: &str| Some(text.as_bytes().to_vec());
+        let token = text("000000000000002a");
+        for (groups, fits) in [(0, false), (1, false), (2, true), (3, false)] {
+            let texts = [vec![text("entry"), None], vec![token.clone(); groups]].concat();
+            let read = taken_apart(Texts::of(texts), 2, None);
+            assert_eq!(read.is_some(), fits, "{groups}");
+            if let Some(read) = read {
+                assert_eq!(read.entry(), Some(&b"entry"[..]));
+                assert_eq!(read.lease(), None);
+                assert_eq!(**read.generations(), [Some(42), Some(42)]);
+            }
+        }
+        for texts in [vec![], vec![text("entry")]] {
+            assert!(taken_apart(Texts::of(texts), 0, None).is_none());
+        }
     }
-    Ok(Some(Read {
-        entry: entry.map(|(start, end)| Bytes::cut(all, start, end)),
-        lease,
-        generations,
-        teller: teller.cloned(),
-    }))
 }

@@ -7,18 +7,21 @@ use std::time::Duration;
 
 use redis::{Pipeline, RedisResult, Value};
 
+use super::answers::{Answers, Found, Span};
 use super::ask::trouble;
 use super::batch::Loners;
 use super::connect::{Connector, Purpose};
 use super::generations::{Lifetimes, lifetime_ms};
 use super::lineage::Lineage;
 use super::scripts::{ACQUIRE, EXTEND, FILL, PUT, RELEASE, TRY};
+use super::wire::Texts;
 use super::{Acquired, Distrust, Filled, Put, Read, ServerFacts, Stored, Trouble};
 use crate::clock;
 use crate::config::CacheConfig;
 use crate::error::Error;
 use crate::key::{self, Key};
 use crate::near::Near;
+use crate::near::coherence::Teller;
 use crate::random;
 
 /// Names per SCAN step and per UNLINK.
@@ -112,27 +115,13 @@ impl Store {
                 next
             });
         }
-        let asked = keys.len() + leased.len() + places.len();
-        let answer = self
-            .ask_for_texts((&mget).into(), asked, self.timeout, false)
+        let asked = (keys, leased.len(), &places);
+        let take = |texts, teller: Option<&Arc<Teller>>| taken_apart(texts, asked, teller);
+        let request = (&mget).into();
+        let answers = self
+            .ask_for_texts(request, self.timeout, false, take)
             .await?;
-        let mut entries = answer.value;
-        let mut leases = entries.split_off(keys.len().min(entries.len()));
-        let generations = leases.split_off(leased.len().min(leases.len()));
-        let mut leases = leases.into_iter();
-        let reads = keys.iter().zip(entries).map(|(key, entry)| Read {
-            entry,
-            lease: leases.next().flatten().as_deref().map(lease_number),
-            generations: key
-                .groups()
-                .map(|group| {
-                    let value = places.get(group).and_then(|place| generations.get(*place));
-                    generation_of(value.and_then(Option::as_deref))
-                })
-                .collect(),
-            teller: answer.teller.clone(),
-        });
-        Ok(reads.collect())
+        Ok(answers.reads().collect())
     }
 
     pub(crate) async fn acquire(
@@ -334,6 +323,41 @@ impl fmt::Debug for Store {
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
+}
+
+/// What was found for these keys: their entries, the leases of so many of them, and the generations at these places.
+fn taken_apart(
+    texts: Texts,
+    (keys, leased, places): (&[Key], usize, &HashMap<&str, usize>),
+    teller: Option<&Arc<Teller>>,
+) -> Option<Arc<Answers>> {
+    let spans: Vec<Option<Span>> = texts.spans().collect::<RedisResult<_>>().ok()?;
+    if spans.len() != keys.len() + leased + places.len() {
+        return None;
+    }
+    let text = |at: usize| Some(spans.get(at).copied()??.of_bytes(texts.bytes()));
+    let generation = |group: &str| {
+        let place = keys.len() + leased + places.get(group)?;
+        generation_of(text(place))
+    };
+    let generations = keys
+        .iter()
+        .map(|key| key.groups().map(generation).collect());
+    let generations = generations.collect();
+    let found = (0..keys.len()).map(|at| Found {
+        entry: spans.get(at).copied().flatten(),
+        lease: (at < leased)
+            .then(|| text(keys.len() + at).map(lease_number))
+            .flatten(),
+        generations: at,
+    });
+    let found = found.collect();
+    Some(Answers::of_each(
+        texts.into_bytes(),
+        found,
+        generations,
+        teller.cloned(),
+    ))
 }
 
 pub(super) fn generation_of(value: Option<&[u8]>) -> Option<u64> {

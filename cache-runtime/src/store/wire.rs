@@ -20,9 +20,8 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 pub(super) use line::Line;
-pub(super) use state::Answer;
 use state::State;
-pub(super) use texts::{Texts, texts, ungathered};
+pub(super) use texts::{Spans, Texts, texts, texts_beside, ungathered};
 
 /// How much of an answer is kept back until all of it is there. What is larger is handed on as it comes.
 const MOST: usize = 1024 * 1024;
@@ -33,7 +32,7 @@ const ROOM: usize = 64 * 1024;
 /// What stands before the length of texts that are handed on as one.
 const GATHERED: &[u8] = b"~1\r\n$";
 
-const LINE_END: &[u8] = b"\r\n";
+pub(super) const LINE_END: &[u8] = b"\r\n";
 
 /// A connection, for the client. It ends with this.
 pub(super) struct Wire<S>(Line<S>);

@@ -1,21 +1,23 @@
 //! The task that takes along whoever waits: in one request, told one by one, each within his own deadline.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
-use redis::ErrorKind;
+use redis::{ErrorKind, RedisResult};
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
+use super::company::{Batch, lost};
 use super::packed::Packed;
-use super::{Asked, CARRIERS, LARGE, Store, Told, concerns_one_key};
+use super::{Asked, CARRIERS, LARGE, Store, Told};
 use crate::clock::{self, Instant};
-use crate::store::ask::{Found, trouble};
+use crate::store::answers::Answers;
+use crate::store::ask::trouble;
 use crate::store::connect::{Connector, Link, Purpose};
 use crate::store::slots::Slot;
+use crate::store::wire::{Texts, texts_beside};
 use crate::store::{Read, Trouble, Watch};
 
 /// How often a carrier lets others go first who are told: the readers, their carrier, and the connection.
@@ -28,15 +30,6 @@ pub(super) struct Carrier {
     /// How many it has under way.
     carries: usize,
     has_ended: bool,
-}
-
-/// Those who travel together, whoever waits longest first.
-pub(super) struct Batch {
-    asked: Vec<Asked>,
-    /// How many of them, from the front, have waited as long as an answer may take.
-    late: usize,
-    /// Whether one of them was told that this is a timeout, which counts as one.
-    said_late: bool,
 }
 
 impl Carrier {
@@ -88,7 +81,7 @@ impl Carrier {
             // Of those who came meanwhile nobody waits for another attempt.
             Err(trouble) => {
                 let waiting = std::mem::take(&mut self.slot.batches.lock().waiting);
-                Batch::new(waiting).fail(&trouble);
+                Batch::new(&self.slot, waiting).fail(&trouble);
                 None
             }
         }
@@ -110,7 +103,7 @@ impl Carrier {
             let late = on_time.unwrap_or(state.waiting.len());
             let late: Vec<Asked> = state.waiting.drain(..late).collect();
             drop(state);
-            Batch::new(late).fail(&Trouble::Timeout);
+            Batch::new(&self.slot, late).fail(&Trouble::Timeout);
         }
         connecting.await
     }
@@ -130,6 +123,7 @@ impl Carrier {
         if state.waiting.is_empty() || !is_worth_it {
             state.carriers -= 1;
             self.has_ended = true;
+            self.slot.batches.note_carriers(&state);
         }
         self.has_ended
     }
@@ -147,18 +141,22 @@ impl Carrier {
         let leaves_some = !state.waiting.is_empty();
         let starts = leaves_some && (taken == most || state.carriers < CARRIERS);
         state.carriers += usize::from(starts);
+        let cells = &mut state.cells;
+        asked.retain(|asked| {
+            let place = asked.place;
+            place.is_some_and(|place| cells.is_awaited_or_free(place))
+        });
         drop(state);
         if starts {
             Self::new(&self.slot, &self.store).start();
         }
-        asked.retain(Asked::is_awaited);
         // A connection that has to be made has a deadline of its own.
         if let Some((began, connected)) = connecting {
             for asked in asked.iter_mut().filter(|asked| asked.since >= began) {
                 asked.since = connected;
             }
         }
-        Batch::new(asked)
+        Batch::new(&self.slot, asked)
     }
 }
 
@@ -177,13 +175,14 @@ impl Drop for Carrier {
         let mut state = self.slot.batches.lock();
         state.carriers -= 1;
         state.carried -= self.carries;
+        self.slot.batches.note_carriers(&state);
         let left = match state.carriers {
             0 => std::mem::take(&mut state.waiting),
             _ => Vec::new(),
         };
         drop(state);
-        // Each is told so.
-        drop(left);
+        // They are told so.
+        drop(Batch::new(&self.slot, left));
     }
 }
 
@@ -216,13 +215,14 @@ impl Store {
                 .ask_for_all(&link, &packed, &mut batch, turn.take())
                 .await
             {
-                Ok(Ok(Found(values))) if values.len() == packed.count() => {
-                    let turn = Turn::begin(slot).await;
-                    let reads = packed.take_apart(values, link.teller());
-                    self.land(slot, batch, reads);
-                    return Some(turn);
-                }
-                Ok(Ok(_)) => (ErrorKind::Parse, "an answer to something else").into(),
+                Ok(Ok(texts)) => match packed.take_apart(texts, link.teller()) {
+                    Some(answers) => {
+                        let turn = Turn::begin(slot).await;
+                        self.land(slot, batch, &answers);
+                        return Some(turn);
+                    }
+                    None => (ErrorKind::Parse, "an answer to something else").into(),
+                },
                 Ok(Err(error)) => error,
                 Err(trouble) => {
                     batch.fail(&trouble);
@@ -256,9 +256,17 @@ impl Store {
         packed: &Packed,
         batch: &mut Batch,
         turn: Option<Turn>,
-    ) -> Result<redis::RedisResult<Found>, Trouble> {
+    ) -> Result<RedisResult<Texts>, Trouble> {
         let sent = clock::now();
-        let mut asked = pin!(packed.request().send(link.connection.clone()));
+        let beside = link.line.ask(packed.answers(), |out| packed.write(out));
+        if let Some(asked) = beside {
+            // It is on its way.
+            drop(turn);
+            let texts = pin!(async { texts_beside(asked.await) });
+            return self.await_texts(link, sent, batch, texts).await;
+        }
+        let command = packed.command();
+        let mut asked = pin!(command.request().send(link.connection.clone()));
         if let Some(turn) = turn {
             let sent_off = poll_fn(|context| Poll::Ready(asked.as_mut().poll(context)));
             if let Poll::Ready(answer) = sent_off.await {
@@ -268,6 +276,16 @@ impl Store {
             yield_now().await;
             drop(turn);
         }
+        self.await_texts(link, sent, batch, asked).await
+    }
+
+    async fn await_texts(
+        &self,
+        link: &Link,
+        sent: Instant,
+        batch: &mut Batch,
+        mut asked: Pin<&mut impl Future<Output = RedisResult<Texts>>>,
+    ) -> Result<RedisResult<Texts>, Trouble> {
         while let Some(due) = batch.due(self.timeout) {
             let left = due.saturating_duration_since(clock::now());
             match clock::within(left, asked.as_mut()).await {
@@ -279,18 +297,20 @@ impl Store {
         Err(Trouble::Timeout)
     }
 
-    fn land(&self, slot: &Slot, mut batch: Batch, reads: impl Iterator<Item = Read>) {
+    fn land(&self, slot: &Slot, mut batch: Batch, answers: &Arc<Answers>) {
         let (mut bytes, mut entries) = (0, 0);
-        for (asked, read) in batch.asked.iter_mut().zip(reads) {
-            if let Some(entry) = &read.entry {
+        let mut reads = answers.reads();
+        batch.tell_all(|asked| {
+            let read = reads.next();
+            if let Some(entry) = read.as_ref().and_then(Read::entry) {
                 bytes += entry.len();
                 entries += 1;
                 if entry.len() >= LARGE {
                     self.loners.note(&asked.key, true);
                 }
             }
-            asked.tell(Told::Read(Ok(read)));
-        }
+            Told::Read(read.ok_or_else(lost))
+        });
         if let Some(size) = usize::checked_div(bytes, entries) {
             let mut state = slot.batches.lock();
             // The last batch counts for a quarter.
@@ -320,63 +340,5 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.0.batches.lock().tells = false;
-    }
-}
-
-impl Batch {
-    pub(super) fn new(asked: Vec<Asked>) -> Self {
-        Self {
-            asked,
-            late: 0,
-            said_late: false,
-        }
-    }
-
-    /// When the next of them has waited long enough; `None`: nobody waits any more.
-    pub(super) fn due(&self, timeout: Duration) -> Option<Instant> {
-        let next = self.asked.get(self.late)?;
-        Some(clock::after(next.since, timeout))
-    }
-
-    /// Tells those who have waited long enough.
-    pub(super) fn give_up(&mut self, now: Instant, timeout: Duration) {
-        while self.due(timeout).is_some_and(|due| due <= now) {
-            self.tell_next_late();
-        }
-    }
-
-    fn tell_next_late(&mut self) {
-        if let Some(asked) = self.asked.get_mut(self.late) {
-            // What times out together is one timeout.
-            let trouble = match self.said_late {
-                false => Trouble::Timeout,
-                true => Trouble::TimeoutOfAnother,
-            };
-            self.said_late |= asked.is_awaited();
-            asked.tell(Told::Read(Err(trouble)));
-        }
-        self.late += 1;
-    }
-
-    fn wait_longer(&mut self, duration: Duration) {
-        for asked in &mut self.asked {
-            asked.since = clock::after(asked.since, duration);
-        }
-    }
-
-    fn fail(&mut self, trouble: &Trouble) {
-        if *trouble == Trouble::Timeout {
-            while self.late < self.asked.len() {
-                self.tell_next_late();
-            }
-            return;
-        }
-        let one_of_them = self.asked.len() > 1 && concerns_one_key(trouble);
-        for asked in &mut self.asked {
-            asked.tell(match one_of_them {
-                true => Told::AskAlone { since: asked.since },
-                false => Told::Read(Err(trouble.clone())),
-            });
-        }
     }
 }

@@ -134,9 +134,17 @@ impl Element {
         Self::of_digits(bytes).or_else(|| Self::of_anything(bytes))
     }
 
-    /// What nearly all are: a number, which is no longer than any that means something.
+    /// What nearly all are: nothing, or a number, which is no longer than any that means something.
     fn of_digits(bytes: &[u8]) -> Option<Self> {
         let (&kind, rest) = bytes.split_first()?;
+        if kind == b'_' && rest.starts_with(LINE_END) {
+            return Some(Self {
+                kind,
+                line: 1 + LINE_END.len(),
+                number: Some(0),
+                is_null: true,
+            });
+        }
         if !counts(kind) {
             return None;
         }
@@ -161,7 +169,7 @@ impl Element {
     fn of_anything(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(2).position(|two| two == LINE_END)?;
         let (&kind, text) = bytes.get(..end)?.split_first()?;
-        let is_null = text.first() == Some(&b'-');
+        let is_null = kind == b'_' || text.first() == Some(&b'-');
         let number = match counts(kind) && !is_null {
             true => number(text),
             false => Some(0),

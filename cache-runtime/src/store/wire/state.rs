@@ -262,6 +262,11 @@ impl<S> State<S> {
         self.socket.as_mut().unwrap()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        self.asked.is_empty() && self.expected.is_empty()
+    }
+
     /// The client has let go: nothing more comes in.
     pub(super) fn close(&mut self) -> Option<S> {
         self.has_ended = true;

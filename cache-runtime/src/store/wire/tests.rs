@@ -162,8 +162,11 @@ proptest! {
 }
 
 fn found(answer: Value) -> Vec<Option<Vec<u8>>> {
-    let found = texts(answer).unwrap().into_iter();
-    found.map(|text| text.map(|text| text.to_vec())).collect()
+    let texts = texts(answer).unwrap();
+    let found = texts.spans().map(Result::unwrap);
+    found
+        .map(|span| span.map(|span| span.of_bytes(texts.bytes()).to_vec()))
+        .collect()
 }
 
 #[tokio::test]

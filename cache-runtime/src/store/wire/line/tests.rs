@@ -216,6 +216,7 @@ proptest! {
             }
         }
         prop_assert!(askers.is_empty());
+        prop_assert!(line.with(|state| state.is_idle()));
         prop_assert_eq!(seen, clients);
     }
 }
@@ -571,6 +572,7 @@ fn what_one_was_woken_for_who_went_away_is_seen_by_another() {
         far.write_all(&[texts(1), texts(2)].concat()).unwrap();
         assert!(texts_of(&next.await).starts_with(b"$1\r\n2"));
         assert_eq!(bytes.get(), PUSH.len());
+        assert!(line.with(|state| state.is_idle()));
     });
 }
 
