@@ -129,7 +129,10 @@ pub(super) fn begin_any(beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>
         && let Some(cache) = global::usual(site.policy().cache)
         && let Some(bound) = site.first_bound(cache.inner().number)
     {
-        return begin_bound(beginning, cache.inner(), bound);
+        return match bound.near || !cache.inner().is_enabled() {
+            true => begin_bound(beginning, cache.inner(), bound),
+            false => begin_distant(beginning, cache.inner(), bound),
+        };
     }
     if is_usual {
         return begin_elsewhere(beginning);
@@ -202,6 +205,22 @@ fn begin_bound(
     call
 }
 
+/// Of a function that keeps nothing in the process.
+fn begin_distant(
+    beginning: &mut Beginning<'_>,
+    cache: &Arc<Inner>,
+    bound: &Arc<Bound>,
+) -> Option<Box<CachedCall>> {
+    let begun = Begun {
+        cache,
+        bound,
+        intent: None,
+        early: beginning.site.policy().draw(),
+        near: false,
+    };
+    begin_written(beginning, begun)
+}
+
 /// Of what was noted there is nothing in front.
 #[cold]
 fn begin_noted(
@@ -248,9 +267,14 @@ fn begin_unusual(beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
         },
         near: asks_near(purpose) && bound.near && cache.is_settled(),
     };
-    let mut text = spare();
+    begin_written(beginning, begun)
+}
+
+/// Writes the key at once.
+fn begin_written(beginning: &mut Beginning<'_>, begun: Begun<'_>) -> Option<Box<CachedCall>> {
+    let (hash_key, mut text) = (begun.cache.hash_key(), spare());
     let instance = (beginning.instance, beginning.type_id);
-    let written = bound.write(&mut text, cache.hash_key(), instance, beginning.write);
+    let written = (begun.bound).write(&mut text, hash_key, instance, beginning.write);
     let call = begin_with(beginning, begun, (&text, None), written);
     give_back(text);
     call
