@@ -130,8 +130,10 @@ where
     let Some(hash) = KeyWriter::hash_all(usual.seed(), &arguments) else {
         return begin_slowly::<O, K>(bypass, site, None, &arguments);
     };
+    // One number for the whole call: two would have to be early both.
+    let early = site.policy().draw();
     let mut found = None;
-    usual.hit(site, hash, &mut |notes, value| {
+    usual.hit((site, early), hash, &mut |notes, value| {
         if let Some(noted) = usual.check(notes)
             && KeyWriter::are_noted(noted, &arguments)
         {
@@ -141,7 +143,7 @@ where
     });
     match found {
         Some(value) => ControlFlow::Break(O::join(value)),
-        None => begin_slowly::<O, K>(bypass, site, Some(usual), &arguments),
+        None => begin_slowly::<O, K>(bypass, site, Some((usual, early)), &arguments),
     }
 }
 
@@ -150,7 +152,7 @@ where
 fn begin_slowly<O, K>(
     bypass: bool,
     site: &'static CallSite,
-    usual: Option<Usual>,
+    usual: Option<(Usual, f64)>,
     arguments: &K,
 ) -> ControlFlow<O::Returned, Call<O>>
 where
@@ -172,7 +174,7 @@ where
         },
     };
     let begun = match usual {
-        Some(usual) => usual.miss(&mut beginning),
+        Some((usual, early)) => usual.miss(early, &mut beginning),
         None => begin_any(&mut beginning),
     };
     match found {

@@ -76,18 +76,17 @@ impl Usual {
         Check::new(notes, self.0.number)
     }
 
-    /// Shows what stands under notes of this hash, if it is an answer; answers what `take` does.
+    /// Shows what stands under notes of this hash, if it is an answer to a call that drew this number; answers what `take` does.
     pub(super) fn hit(
         self,
-        site: &'static CallSite,
+        (site, early): (&'static CallSite, f64),
         hash: u64,
         take: &mut dyn FnMut(&Notes, &Shared) -> bool,
     ) -> bool {
-        let policy = site.policy();
-        let Some(cache) = global::usual(policy.cache) else {
+        let Some(cache) = global::usual(site.policy().cache) else {
             return false;
         };
-        let hit = cache.inner().near.hit_by_notes(hash, policy.draw(), take);
+        let hit = cache.inner().near.hit_by_notes(hash, early, take);
         if hit {
             self.0.counters.near_hit();
         }
@@ -96,7 +95,7 @@ impl Usual {
 
     /// Goes on where nothing was an answer.
     #[cold]
-    pub(super) fn miss(self, beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
+    pub(super) fn miss(self, early: f64, beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
         let policy = beginning.site.policy();
         let cache = global::usual(policy.cache).map(Cache::inner);
         let bound = cache.and_then(|cache| beginning.site.first_bound(cache.number));
@@ -111,7 +110,7 @@ impl Usual {
             cache,
             bound,
             intent: None,
-            early: policy.draw(),
+            early,
             near: true,
         };
         begin_noted(beginning, begun, &raw, self.0)

@@ -1,8 +1,10 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::pin::pin;
+use std::time::Duration;
 
 use crate::__private::{CallSite, begin};
+use crate::clock;
 use crate::key::raw::let_all_meet;
 use crate::outcome::{Returns, ViaValue as _};
 use crate::policy::Policy;
@@ -40,4 +42,28 @@ async fn arguments_whose_hashes_meet_have_values_of_their_own() {
             assert_eq!(doubled(site, number).await, (2 * number, false));
         }
     }
+}
+
+/// XFetch draws one number for a call. The clock is tokio's, and paused.
+#[tokio::test(start_paused = true)]
+async fn a_call_is_early_as_often_as_the_one_number_says_that_it_draws() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    static SITE: CallSite = CallSite::new(
+        "early",
+        "tests",
+        Policy::DEFAULT.ttl_ms(120_000).early_refresh(true),
+    );
+    let call = || begin(&SITE, (&Returns::<u64>::HERE).outcome(), |key| key.arg(&7));
+    let ControlFlow::Continue(first) = call() else {
+        panic!("it has no value yet");
+    };
+    let body = async {
+        clock::sleep(MINUTE).await;
+        1
+    };
+    first.run(pin!(body)).await;
+    clock::advance(MINUTE).await;
+    // It lives as long as its load took: one call in e, give or take 15 of 1,000; of two numbers both say so for one in seven.
+    let early = (0..1_000).filter(|_| call().is_continue()).count();
+    assert!((270..470).contains(&early), "{early} of 1,000");
 }
