@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,6 +23,18 @@ async fn bodies<T>(work: impl Future<Output = T>) -> (T, u64) {
 async fn film(id: u64, language: &str) -> String {
     BODIES.fetch_add(1, Ordering::SeqCst);
     format!("{id} in {language}")
+}
+
+type Link<T> = Arc<T>;
+
+#[cached(ttl = "1h", prefix = "link", key = "{id}")]
+async fn linked(id: u64) -> Link<String> {
+    Arc::new(film(id, "en").await)
+}
+
+#[cached(ttl = "1h", prefix = "tried", key = "{id}")]
+async fn tried(id: u64) -> Result<Arc<String>, String> {
+    Ok(Arc::new(film(id, "en").await))
 }
 
 trait Named {
@@ -59,6 +72,7 @@ async fn a_call_finds_its_own_value_and_no_other_and_goes_on_where_more_is_to_be
     cache_runtime::install(cache.clone()).unwrap();
 
     each_has_its_value().await;
+    all_share_what_an_arc_points_to(&cache).await;
     hits_alone_find_redis_again(&cache, &network).await;
     what_a_caller_asks_for_is_done(&cache).await;
     cache.close().await;
@@ -81,6 +95,27 @@ async fn each_has_its_value() {
             assert_eq!(values, (format!("{id} of one"), format!("{id} of other")));
             assert_eq!(bodies, if round == 0 { 2 } else { 0 });
         }
+    }
+}
+
+async fn all_share_what_an_arc_points_to(cache: &Cache) {
+    let link = linked(1).await;
+    let try_link = tried(1).await.unwrap();
+    assert_eq!((link.as_str(), try_link.as_str()), ("1 in en", "1 in en"));
+    for round in 0..4 {
+        assert!(Arc::ptr_eq(&linked(1).await, &link), "{round}");
+        assert!(Arc::ptr_eq(&tried(1).await.unwrap(), &try_link), "{round}");
+        for (key, value) in [("link:1", &link), ("tried:1", &try_link)] {
+            let by_hand: Option<Arc<String>> = cache.get(key).await.unwrap();
+            assert!(Arc::ptr_eq(&by_hand.unwrap(), value), "{key}, {round}");
+        }
+    }
+    // What is kept by hand is found as well, and stands in front like any other.
+    let value = Arc::new("by hand".to_owned());
+    let (hour, key) = (Duration::from_secs(3_600), "link:2");
+    cache.set(key, &value, hour).await.unwrap();
+    for round in 0..4 {
+        assert_eq!(linked(2).await, value, "{round}");
     }
 }
 

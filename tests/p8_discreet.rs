@@ -413,7 +413,7 @@ async fn internals(cache: &Cache) -> String {
         private::InvalidateSite::new("invalidation", "p8", private::When::Always);
     with_cache(cache.clone(), async {
         let mut said = String::new();
-        let outcome = (&private::Returns::<Session>::HERE).outcome();
+        let outcome = private::Returns::<Session>::HERE.outcome();
         let written = RefCell::<String>::default();
         let begun = private::begin(&CALL, outcome, |key| {
             key.sensitive_arg(TOKEN);

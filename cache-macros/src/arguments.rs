@@ -6,7 +6,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Error, FnArg, Ident, Pat, PatType, Receiver, Result, Token};
+use syn::{Attribute, Error, FnArg, Ident, Pat, PatType, Receiver, Result, Token, Type};
 
 /// All arguments, in order.
 pub(crate) struct Arguments(Vec<Argument>);
@@ -21,6 +21,8 @@ pub(crate) struct Argument {
     pub(crate) shown: Shown,
     /// The token that says most about its type, for errors about it.
     pub(crate) place: Span,
+    /// Whether its type is `&str`, which is known for a string without asking serde.
+    pub(crate) is_str: bool,
     /// Its `#[cfg(..)]`s, which decide whether it is there at all.
     pub(crate) conditions: Vec<Attribute>,
     /// The argument that it is one of: in a batch, one of the ids stands for all of them.
@@ -85,6 +87,7 @@ impl Arguments {
         let argument = self.0.iter_mut().find(|one| one.name() == Some(list));
         if let Some(argument) = argument {
             argument.binding = Binding::Name(one);
+            argument.is_str = false;
             argument.list = Some(list.clone());
         }
     }
@@ -146,6 +149,7 @@ impl Argument {
             position,
             Binding::Name(name),
             bare.to_token_stream(),
+            false,
             &receiver.attrs,
         )
     }
@@ -157,13 +161,16 @@ impl Argument {
             }
             pattern => Binding::Pattern(pattern.clone()),
         };
-        Self::new(position, binding, typed.ty.to_token_stream(), &typed.attrs)
+        let is_str = is_str(&typed.ty);
+        let r#type = typed.ty.to_token_stream();
+        Self::new(position, binding, r#type, is_str, &typed.attrs)
     }
 
     fn new(
         position: usize,
         binding: Binding,
         r#type: TokenStream,
+        is_str: bool,
         attributes: &[Attribute],
     ) -> Self {
         let conditions = attributes
@@ -176,6 +183,7 @@ impl Argument {
             binding,
             shown: Shown::Clear,
             place: telling(r#type),
+            is_str,
             conditions,
             list: None,
         }
@@ -200,6 +208,15 @@ impl Argument {
                 mentions(pattern.to_token_stream(), &word.to_string()).is_some()
             }
         }
+    }
+}
+
+fn is_str(r#type: &Type) -> bool {
+    match r#type {
+        Type::Reference(reference) if reference.mutability.is_none() => {
+            matches!(&*reference.elem, Type::Path(path) if path.path.is_ident("str"))
+        }
+        _ => false,
     }
 }
 

@@ -79,13 +79,13 @@ fn call(
     };
     quote_spanned! {place=>
         let call = {
-            use #private::{self, ViaResult as _, ViaValue as _};
+            use #private::{self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _};
             static __SITE: __private::CallSite = __private::CallSite::#new(
                 #name,
                 ::core::module_path!(),
                 __private::Policy::DEFAULT #links #tagging,
             );
-            let outcome = (&__private::Returns::<#returned>::HERE).outcome();
+            let outcome = (&&&&__private::Returns::<#returned>::HERE).outcome();
             match __private::#ask {
                 ::core::ops::ControlFlow::Break(hit) => return hit,
                 ::core::ops::ControlFlow::Continue(call) => call,
@@ -229,7 +229,7 @@ fn has_attributes(statement: &TokenStream) -> bool {
     matches!(first, Some(TokenTree::Punct(punct)) if punct.as_char() == '#')
 }
 
-/// `key.arg(&id)`, or `key.sensitive_arg(&token)`, at the argument's type, so that this is underlined if it cannot be part of a key.
+/// `key.arg(&id)`, `key.arg_str(name)`, or `key.sensitive_arg(&token)`, at the argument's type, so that this is underlined if it cannot be part of a key.
 fn argument(argument: &Argument) -> TokenStream {
     let (place, conditions) = (argument.place, &argument.conditions);
     let mut value = value(argument);
@@ -237,9 +237,10 @@ fn argument(argument: &Argument) -> TokenStream {
     let unused = value.to_string().starts_with('_');
     let unused = unused.then(|| quote!(#[allow(clippy::used_underscore_binding)]));
     let reference = quote_spanned!(place=> &#value);
-    let method = match argument.shown {
-        Shown::Clear => quote_spanned!(at(place)=> arg),
-        Shown::Hashed => quote_spanned!(at(place)=> sensitive_arg),
+    let (method, reference) = match argument.shown {
+        Shown::Clear if argument.is_str => (quote_spanned!(at(place)=> arg_str), quote!(#value)),
+        Shown::Clear => (quote_spanned!(at(place)=> arg), reference),
+        Shown::Hashed => (quote_spanned!(at(place)=> sensitive_arg), reference),
     };
     quote_spanned!(at(place)=> #(#conditions)* #unused key.#method(#reference))
 }

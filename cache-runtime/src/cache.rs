@@ -20,7 +20,7 @@ use crate::log;
 use crate::many;
 use crate::mode::Mode;
 use crate::near::Near;
-use crate::outcome::OkOf;
+use crate::outcome::{Itself, OkOf};
 use crate::remote::Remote;
 use crate::stats::Stats;
 use crate::store::Trouble;
@@ -204,7 +204,7 @@ impl Cache {
             intent: None,
         });
         let load = pin!(async move { load().await });
-        call.run::<OkOf<T, E>, _>(Hands::new(), load).await
+        call.run::<OkOf<T, E, Itself>, _>(Hands::new(), load).await
     }
 
     /// Deletes an entry everywhere; answers whether it was there.

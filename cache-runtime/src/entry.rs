@@ -14,11 +14,10 @@ use std::time::Duration;
 use crate::clock;
 use crate::inner::Inner;
 use crate::intent::Intent;
-use crate::key::raw::Raw;
 use crate::key::{Key, Tags};
 use crate::log;
 use crate::near::coherence::Teller;
-use crate::near::{self, Asker, Entry, Epochs, Kept, View, is_early};
+use crate::near::{self, Asker, Caller, Entry, Epochs, Kept, View, is_early};
 use crate::policy::{Age, Coalesce, Terms};
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
@@ -70,7 +69,7 @@ pub(crate) struct Query<'a> {
 /// Shows what the in-process tier has, if there is something; answers what `take` does.
 pub(crate) fn near(
     cache: &Inner,
-    name: (&str, Option<&Raw>),
+    name: (&str, Option<Caller<'_>>),
     (asker, identity): (Asker, Identity),
     mut take: impl FnMut(&Kept) -> bool,
 ) -> bool {

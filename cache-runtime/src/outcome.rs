@@ -1,9 +1,13 @@
 //! What of a returned value may be cached: the `Ok` of a `Result`, else all of it.
 //!
-//! The type checker tells the two apart, not the name of the type, so an alias of `Result` is a `Result`.
-//! `(&Returns::<R>::HERE).outcome()` finds the impl on `Returns<Result<..>>` before the one on `&Returns<..>`, which needs one more reference.
+//! The type checker tells them apart, not the name of the type, so an alias of `Result` is a `Result`, and one of `Arc` an `Arc`.
+//! `(&&&&Returns::<R>::HERE).outcome()` finds the impl with the most references first, which is the one for the most special type.
 
+use std::any::Any;
 use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::value::{self, Shared, Value};
 
 /// How to get at the cacheable part of what a function returns, and back.
 pub trait Outcome {
@@ -11,6 +15,8 @@ pub trait Outcome {
     type Returned;
     /// What of it is cached. That it is a [`Value`](crate::Value) is asked where a call begins, so that it is asked once.
     type Value;
+    /// How a hit in the process gets at it.
+    type Held: Held<Self::Value>;
 
     /// Whether there may be nothing to cache because the function failed.
     const CAN_FAIL: bool;
@@ -33,15 +39,16 @@ impl<R> Returns<R> {
 
 /// The outcome of a function that returns `Result<T, E>`.
 #[derive(Debug)]
-pub struct OkOf<T, E>(PhantomData<fn() -> (T, E)>);
+pub struct OkOf<T, E, H>(PhantomData<fn(T, E, H)>);
 
 /// The outcome of a function that returns anything else.
 #[derive(Debug)]
-pub struct Whole<T>(PhantomData<fn() -> T>);
+pub struct Whole<T, H>(PhantomData<fn(T, H)>);
 
-impl<T, E> Outcome for OkOf<T, E> {
+impl<T, E, H: Held<T>> Outcome for OkOf<T, E, H> {
     type Returned = Result<T, E>;
     type Value = T;
+    type Held = H;
 
     const CAN_FAIL: bool = true;
 
@@ -54,9 +61,10 @@ impl<T, E> Outcome for OkOf<T, E> {
     }
 }
 
-impl<T> Outcome for Whole<T> {
+impl<T, H: Held<T>> Outcome for Whole<T, H> {
     type Returned = T;
     type Value = T;
+    type Held = H;
 
     const CAN_FAIL: bool = false;
 
@@ -69,7 +77,83 @@ impl<T> Outcome for Whole<T> {
     }
 }
 
-/// Finds `OkOf` for a `Result`.
+/// What a hit takes a value from, and how.
+pub trait Held<V> {
+    /// What stands for the value where hits look first.
+    fn core(value: &Shared) -> Shared
+    where
+        V: Value;
+
+    /// A clone of the value, which is held by itself or by its core; `None` where that is of another type.
+    fn take(held: &Shared) -> Option<V>
+    where
+        V: Value;
+}
+
+/// By itself.
+#[derive(Debug)]
+pub struct Itself;
+
+/// An [`Arc`] by what it points to: there is one pointer to follow, and not two.
+#[derive(Debug)]
+pub struct Pointee;
+
+impl<V> Held<V> for Itself {
+    fn core(value: &Shared) -> Shared {
+        Arc::clone(value)
+    }
+
+    #[inline(always)]
+    fn take(held: &Shared) -> Option<V>
+    where
+        V: Value,
+    {
+        value::take(held)
+    }
+}
+
+impl<T: Any + Send + Sync> Held<Arc<T>> for Pointee {
+    fn core(value: &Shared) -> Shared {
+        match value.downcast_ref::<Arc<T>>() {
+            Some(pointer) => Arc::<T>::clone(pointer),
+            None => Arc::clone(value),
+        }
+    }
+
+    #[inline(always)]
+    fn take(held: &Shared) -> Option<Arc<T>>
+    where
+        Arc<T>: Value,
+    {
+        match Shared::clone(held).downcast() {
+            Ok(value) => Some(value),
+            Err(whole) => take_from(&whole),
+        }
+    }
+}
+
+/// The same of a value that has no core.
+#[cold]
+fn take_from<V: Value>(whole: &Shared) -> Option<V> {
+    value::take(whole)
+}
+
+/// Finds the outcome of a function that returns `Result<Arc<T>, E>`.
+pub trait ViaResultOfArc {
+    /// The outcome found.
+    type Outcome;
+    /// Names it.
+    fn outcome(&self) -> Self::Outcome;
+}
+
+impl<T: Any + Send + Sync, E> ViaResultOfArc for &&&Returns<Result<Arc<T>, E>> {
+    type Outcome = OkOf<Arc<T>, E, Pointee>;
+    fn outcome(&self) -> Self::Outcome {
+        OkOf(PhantomData)
+    }
+}
+
+/// Finds that of one that returns another `Result`.
 pub trait ViaResult {
     /// The outcome found.
     type Outcome;
@@ -77,14 +161,29 @@ pub trait ViaResult {
     fn outcome(&self) -> Self::Outcome;
 }
 
-impl<T, E> ViaResult for Returns<Result<T, E>> {
-    type Outcome = OkOf<T, E>;
+impl<T, E> ViaResult for &&Returns<Result<T, E>> {
+    type Outcome = OkOf<T, E, Itself>;
     fn outcome(&self) -> Self::Outcome {
         OkOf(PhantomData)
     }
 }
 
-/// Finds `Whole` for every other type.
+/// Finds that of one that returns an [`Arc`].
+pub trait ViaArc {
+    /// The outcome found.
+    type Outcome;
+    /// Names it.
+    fn outcome(&self) -> Self::Outcome;
+}
+
+impl<T: Any + Send + Sync> ViaArc for &Returns<Arc<T>> {
+    type Outcome = Whole<Arc<T>, Pointee>;
+    fn outcome(&self) -> Self::Outcome {
+        Whole(PhantomData)
+    }
+}
+
+/// Finds that of every other one.
 pub trait ViaValue {
     /// The outcome found.
     type Outcome;
@@ -92,8 +191,8 @@ pub trait ViaValue {
     fn outcome(&self) -> Self::Outcome;
 }
 
-impl<T> ViaValue for &Returns<T> {
-    type Outcome = Whole<T>;
+impl<T> ViaValue for Returns<T> {
+    type Outcome = Whole<T, Itself>;
     fn outcome(&self) -> Self::Outcome {
         Whole(PhantomData)
     }
@@ -120,5 +219,53 @@ pub trait SucceedsAlways<R> {
 impl<R> SucceedsAlways<R> for &Returns<R> {
     fn success(&self) -> fn(&R) -> bool {
         |_| true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::any::type_name_of_val;
+
+    use super::*;
+
+    type Alias<T> = Arc<T>;
+
+    struct Local;
+
+    fn took<V: Value, H: Held<V>>(held: &Shared) -> Option<V> {
+        H::take(held)
+    }
+
+    #[test]
+    #[expect(clippy::needless_borrow, reason = "as an expansion does it")]
+    fn the_most_special_type_is_found() {
+        let result = (&&&&Returns::<Result<u8, String>>::HERE).outcome();
+        let of_arc = (&&&&Returns::<Result<Arc<u8>, String>>::HERE).outcome();
+        let arc = (&&&&Returns::<Alias<u8>>::HERE).outcome();
+        let unsized_arc = (&&&&Returns::<Arc<str>>::HERE).outcome();
+        let local = (&&&&Returns::<Arc<std::cell::Cell<u8>>>::HERE).outcome();
+        let other = (&&&&Returns::<Local>::HERE).outcome();
+        let _: OkOf<u8, String, Itself> = result;
+        let _: OkOf<Arc<u8>, String, Pointee> = of_arc;
+        let _: Whole<Arc<u8>, Pointee> = arc;
+        // What cannot be a value of no known type stays whole.
+        let _: Whole<Arc<str>, Itself> = unsized_arc;
+        let _: Whole<Arc<std::cell::Cell<u8>>, Itself> = local;
+        let _: Whole<Local, Itself> = other;
+    }
+
+    #[test]
+    fn an_arc_is_taken_from_what_it_points_to_and_from_itself() {
+        let value = Arc::new(String::from("one"));
+        let whole: Shared = Arc::new(Arc::clone(&value));
+        let core = <Pointee as Held<Arc<String>>>::core(&whole);
+        assert!(core.is::<String>(), "{}", type_name_of_val(&core));
+        for held in [&whole, &core] {
+            let taken = took::<Arc<String>, Pointee>(held);
+            assert!(taken.is_some_and(|taken| Arc::ptr_eq(&taken, &value)));
+        }
+        assert_eq!(took::<Arc<u64>, Pointee>(&core), None);
+        assert_eq!(took::<String, Itself>(&whole), None);
+        assert_eq!(Arc::strong_count(&value), 3, "nothing else is left");
     }
 }

@@ -16,7 +16,7 @@ use crate::global;
 use crate::inner::Inner;
 use crate::intent::{self, Reached};
 use crate::key::{self, Unwritable};
-use crate::value::{self, Hands, Kind, Value};
+use crate::value::{Hands, Kind, Value};
 
 use begin::{Beginning, Usual, begin_any};
 pub(crate) use begin::{asks_near, proceed};
@@ -27,7 +27,10 @@ pub use crate::collection::{HoldsOption, HoldsValue};
 pub use crate::invalidate::{InvalidateSite, Invalidation, Targets, When};
 pub use crate::key::pattern::PatternWriter;
 pub use crate::key::{KeyPart, KeyWriter};
-pub use crate::outcome::{Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaResult, ViaValue};
+pub use crate::outcome::{
+    Held, Outcome, Returns, SucceedsAlways, SucceedsIfOk, ViaArc, ViaResult, ViaResultOfArc,
+    ViaValue,
+};
 pub use crate::policy::{BuiltIn, Coalesce, Compression, Policy};
 pub use crate::put::{Entry, HoldsThe, Put, PutSite, entry, put};
 pub use crate::site::CallSite;
@@ -130,20 +133,18 @@ where
     let Some(hash) = KeyWriter::hash_all(usual.seed(), &arguments) else {
         return begin_slowly::<O, K>(bypass, site, None, &arguments);
     };
-    // One number for the whole call: two would have to be early both.
-    let early = site.policy().draw();
     let mut found = None;
-    usual.hit((site, early), hash, &mut |notes, value| {
+    usual.hit(site, hash, &mut |notes, value| {
         if let Some(noted) = usual.check(notes)
             && KeyWriter::are_noted(noted, &arguments)
         {
-            found = value::take::<O::Value>(value);
+            found = O::Held::take(value);
         }
         found.is_some()
     });
     match found {
         Some(value) => ControlFlow::Break(O::join(value)),
-        None => begin_slowly::<O, K>(bypass, site, Some((usual, early)), &arguments),
+        None => begin_slowly::<O, K>(bypass, site, Some(usual), &arguments),
     }
 }
 
@@ -152,7 +153,7 @@ where
 fn begin_slowly<O, K>(
     bypass: bool,
     site: &'static CallSite,
-    usual: Option<(Usual, f64)>,
+    usual: Option<Usual>,
     arguments: &K,
 ) -> ControlFlow<O::Returned, Call<O>>
 where
@@ -168,13 +169,14 @@ where
         kind: const { &Kind::of::<O::Value>() },
         type_id: TypeId::of::<O::Value>(),
         write: arguments,
+        core: O::Held::core,
         take: &mut |value| {
-            found = value::take::<O::Value>(value);
+            found = O::Held::take(value);
             found.is_some()
         },
     };
     let begun = match usual {
-        Some((usual, early)) => usual.miss(early, &mut beginning),
+        Some(usual) => usual.miss(&mut beginning),
         None => begin_any(&mut beginning),
     };
     match found {

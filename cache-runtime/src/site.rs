@@ -182,6 +182,7 @@ impl CallSite {
             style: self.style,
             first: OnceLock::new(),
             near,
+            is_usual: near && !self.policy.early,
             counters,
             limit: self
                 .policy
@@ -205,6 +206,8 @@ pub(crate) struct Bound {
     first: OnceLock<Instance>,
     /// Whether the cache keeps its values in process.
     pub(crate) near: bool,
+    /// Whether nothing else decides a call but what is kept there.
+    pub(crate) is_usual: bool,
     pub(crate) counters: Arc<Counters>,
     pub(crate) limit: Option<Arc<Limit>>,
 }

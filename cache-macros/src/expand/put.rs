@@ -32,8 +32,8 @@ pub(crate) fn putting(model: PuttingFn) -> TokenStream {
             use #private::{self, ViaResult as _, ViaValue as _};
             static __SITE: __private::PutSite = __private::PutSite::new(#name);
             let (entry, returned) = #named;
-            let entry_outcome = (&returned).outcome();
-            let outcome = (&__private::Returns::<#returned>::HERE).outcome();
+            let entry_outcome = (&&&&returned).outcome();
+            let outcome = (&&&&__private::Returns::<#returned>::HERE).outcome();
             __private::put(&__SITE, entry, entry_outcome, outcome)#constant
         };
         #computed

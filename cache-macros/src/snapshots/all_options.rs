@@ -1,18 +1,20 @@
 async fn get_user(db: &Db, id: u64, locale: &str) -> Result<User, DbError> {
     let call = {
-        use crate::cache::__private::{self, ViaResult as _, ViaValue as _};
+        use crate::cache::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::new(
             "get_user",
             ::core::module_path!(),
             __private::Policy::DEFAULT.prefix("user:meta").ttl_ms(5400000).version(2),
         );
-        let outcome = (&__private::Returns::<Result<User, DbError>>::HERE).outcome();
+        let outcome = (&&&&__private::Returns::<Result<User, DbError>>::HERE).outcome();
         match __private::begin(
             &__SITE,
             outcome,
             |key| {
                 key.arg(&id);
-                key.arg(&locale);
+                key.arg_str(locale);
             },
         ) {
             ::core::ops::ControlFlow::Break(hit) => return hit,

@@ -4,13 +4,15 @@ fn find<'a>(
 ) -> Pin<Box<dyn Future<Output = Result<User, E>> + Send + 'a>> {
     Box::pin(async move {
         let call = {
-            use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+            use ::cache_runtime::__private::{
+                self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+            };
             static __SITE: __private::CallSite = __private::CallSite::new(
                 "find",
                 ::core::module_path!(),
                 __private::Policy::DEFAULT.ttl_ms(60000),
             );
-            let outcome = (&__private::Returns::<Result<User, E>>::HERE).outcome();
+            let outcome = (&&&&__private::Returns::<Result<User, E>>::HERE).outcome();
             match __private::begin(
                 &__SITE,
                 outcome,

@@ -4,13 +4,17 @@ async fn get_users(
     ids: &[u64],
 ) -> Result<HashMap<u64, User>, DbError> {
     let call = {
-        use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+        use ::cache_runtime::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::with_template(
             "get_users",
             ::core::module_path!(),
             __private::Policy::DEFAULT.prefix("user").tagging("all user:{id}"),
         );
-        let outcome = (&__private::Returns::<Result<HashMap<u64, User>, DbError>>::HERE)
+        let outcome = (&&&&__private::Returns::<
+            Result<HashMap<u64, User>, DbError>,
+        >::HERE)
             .outcome();
         match __private::batch(
             false,

@@ -1,13 +1,15 @@
 async fn names(&self, people: Vec<u64>, argument_2: (u8, u8)) -> Vec<String> {
     let bypass: bool = people.len() > 99;
     let call = {
-        use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+        use ::cache_runtime::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::new(
             "names",
             ::core::module_path!(),
             __private::Policy::DEFAULT,
         );
-        let outcome = (&__private::Returns::<Vec<String>>::HERE).outcome();
+        let outcome = (&&&&__private::Returns::<Vec<String>>::HERE).outcome();
         match __private::batch(
             bypass,
             &__SITE,

@@ -4,13 +4,15 @@ where
     T: Clone,
 {
     let call = {
-        use my::cache::__private::{self, ViaResult as _, ViaValue as _};
+        use my::cache::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::new(
             "find",
             ::core::module_path!(),
             __private::Policy::DEFAULT,
         );
-        let outcome = (&__private::Returns::<Option<T>>::HERE).outcome();
+        let outcome = (&&&&__private::Returns::<Option<T>>::HERE).outcome();
         match __private::begin(
             &__SITE,
             outcome,

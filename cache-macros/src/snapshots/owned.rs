@@ -1,6 +1,8 @@
 pub async fn get_user(id: u64) -> Result<User, DbError> {
     let call = {
-        use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+        use ::cache_runtime::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::new(
             "get_user",
             ::core::module_path!(),
@@ -11,7 +13,7 @@ pub async fn get_user(id: u64) -> Result<User, DbError> {
                 .load_timeout_ms(500)
                 .max_loads(8),
         );
-        let outcome = (&__private::Returns::<Result<User, DbError>>::HERE).outcome();
+        let outcome = (&&&&__private::Returns::<Result<User, DbError>>::HERE).outcome();
         match __private::begin(&__SITE, outcome, |key| key.arg(&id)) {
             ::core::ops::ControlFlow::Break(hit) => return hit,
             ::core::ops::ControlFlow::Continue(call) => call,

@@ -6,13 +6,15 @@ async fn area(
     _seed: u64,
 ) -> i32 {
     let call = {
-        use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+        use ::cache_runtime::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::new(
             "area",
             ::core::module_path!(),
             __private::Policy::DEFAULT,
         );
-        let outcome = (&__private::Returns::<i32>::HERE).outcome();
+        let outcome = (&&&&__private::Returns::<i32>::HERE).outcome();
         match __private::begin(
             &__SITE,
             outcome,

@@ -3,8 +3,8 @@ async fn save(user: User) -> Result<User, DbError> {
         use crate::cache::__private::{self, ViaResult as _, ViaValue as _};
         static __SITE: __private::PutSite = __private::PutSite::new("save");
         let (entry, returned) = __private::entry(get_user(user.id));
-        let entry_outcome = (&returned).outcome();
-        let outcome = (&__private::Returns::<Result<User, DbError>>::HERE).outcome();
+        let entry_outcome = (&&&&returned).outcome();
+        let outcome = (&&&&__private::Returns::<Result<User, DbError>>::HERE).outcome();
         __private::put(&__SITE, entry, entry_outcome, outcome)
     };
     let ttl: ::core::time::Duration = user.keep();

@@ -1,12 +1,14 @@
 async fn list(id: u64) -> Result<Option<List>, DbError> {
     let call = {
-        use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+        use ::cache_runtime::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::new(
             "list",
             ::core::module_path!(),
             __private::Policy::DEFAULT,
         );
-        let outcome = (&__private::Returns::<Result<Option<List>, DbError>>::HERE)
+        let outcome = (&&&&__private::Returns::<Result<Option<List>, DbError>>::HERE)
             .outcome();
         match __private::begin(&__SITE, outcome, |key| key.arg(&id)) {
             ::core::ops::ControlFlow::Break(hit) => return hit,

@@ -1,12 +1,14 @@
 async fn session(db: &Db, token: &str, user: &User) -> Session {
     let call = {
-        use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+        use ::cache_runtime::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::with_template(
             "session",
             ::core::module_path!(),
             __private::Policy::DEFAULT.prefix("session").tagging("mail:{#user.email}"),
         );
-        let outcome = (&__private::Returns::<Session>::HERE).outcome();
+        let outcome = (&&&&__private::Returns::<Session>::HERE).outcome();
         match __private::begin(
             &__SITE,
             outcome,

@@ -1,12 +1,14 @@
 async fn films(genre: Genre, zone: Zone) -> Vec<Film> {
     let call = {
-        use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+        use ::cache_runtime::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::new(
             "films",
             ::core::module_path!(),
             __private::Policy::DEFAULT.tagging("genre:{genre} {zone.id}:{genre} all"),
         );
-        let outcome = (&__private::Returns::<Vec<Film>>::HERE).outcome();
+        let outcome = (&&&&__private::Returns::<Vec<Film>>::HERE).outcome();
         match __private::begin(
             &__SITE,
             outcome,

@@ -1,12 +1,14 @@
 async fn page(user: &User, settings: Settings) -> Page {
     let call = {
-        use ::cache_runtime::__private::{self, ViaResult as _, ViaValue as _};
+        use ::cache_runtime::__private::{
+            self, ViaArc as _, ViaResult as _, ViaResultOfArc as _, ViaValue as _,
+        };
         static __SITE: __private::CallSite = __private::CallSite::with_template(
             "page",
             ::core::module_path!(),
             __private::Policy::DEFAULT.prefix("page"),
         );
-        let outcome = (&__private::Returns::<Page>::HERE).outcome();
+        let outcome = (&&&&__private::Returns::<Page>::HERE).outcome();
         match __private::begin(
             &__SITE,
             outcome,

@@ -75,6 +75,12 @@ pub(crate) fn tell<T: Serialize + ?Sized>(book: &mut impl Notebook, value: &T) -
     value.serialize(Noter::new(book, is_string::<T>)).is_ok()
 }
 
+/// The same of a string.
+#[inline(always)]
+pub(crate) fn tell_str(book: &mut impl Notebook, text: &str) -> bool {
+    book.string(STRING, text).is_ok()
+}
+
 /// Tells of text between arguments.
 #[inline(always)]
 pub(crate) fn tell_literal(book: &mut impl Notebook, text: &str) -> bool {

@@ -167,6 +167,19 @@ impl<'a> KeyWriter<'a> {
         }
     }
 
+    /// The same for a string. It needs no serde, through which a call costs more than the hash of a short one.
+    #[inline(always)]
+    pub fn arg_str(&mut self, part: &str) {
+        let told = match &mut self.way {
+            Way::Hashed(hash) => raw::tell_str(*hash, part),
+            Way::Compared(rest) => raw::tell_str(rest, part),
+            _ => false,
+        };
+        if !told {
+            self.next_arg(part);
+        }
+    }
+
     #[cold]
     fn next_arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
         if self.is_written(|raw| part.tell(raw)) {

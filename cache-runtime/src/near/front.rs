@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::coherence::{self, Stripe};
 use super::hot::{Asked, Front, Noted};
-use super::{Asker, Kept, Near, is_early};
+use super::{Asker, Caller, Kept, Near, is_early};
 use crate::clock;
-use crate::key::raw::{Notes, Raw};
+use crate::key::raw::Notes;
 use crate::value::Shared;
 
 impl Near {
@@ -28,7 +28,9 @@ impl Near {
                 notes,
                 stripe,
                 front,
-            }) => self.answers(front, *stripe, early) && take(notes, &front.value),
+                value,
+                ..
+            }) => self.answers(front, *stripe, early) && take(notes, value),
             None => false,
         }
     }
@@ -48,14 +50,19 @@ impl Near {
     }
 
     /// Puts an entry in front that was taken by a call with these notes, or else for its key.
-    pub(super) fn put_in_front(&self, (key, notes): (&str, Option<&Raw>), kept: &Arc<Kept>) {
+    pub(super) fn put_in_front(&self, (key, caller): (&str, Option<Caller<'_>>), kept: &Arc<Kept>) {
         let stripe = coherence::stripe(key);
         let changes = self.marks.changes(stripe);
+        let notes = caller.map(|caller| caller.notes);
         if let Some(asked) = self.tier.place((key, notes), kept, changes) {
+            let value = match caller {
+                Some(caller) => (caller.core)(kept.value()),
+                None => Arc::clone(kept.value()),
+            };
             // Whoever removes the entry or puts another in its place waits, so that this one does not come after that.
             self.marks.alone(stripe, || {
                 let changes = self.marks.changes(stripe);
-                self.tier.heat(asked, key, kept, changes);
+                self.tier.heat((asked, key), kept, changes, value);
             });
         }
     }

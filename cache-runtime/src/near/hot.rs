@@ -27,7 +27,7 @@ const LARGE_PARTS: u64 = 256;
 
 pub(super) struct Hot {
     /// Those that are found by the notes of a call, under the hash of these: of two that have one, one stands here.
-    noted: HashMap<u64, Noted, Hashed>,
+    noted: HashMap<Noted, (), Hashed>,
     /// Those that are found by their key.
     worded: HashMap<Worded, Front, Hashed>,
     /// Nobody outside knows it, so that nobody can choose keys that meet.
@@ -35,7 +35,7 @@ pub(super) struct Hot {
     largest: u64,
 }
 
-/// An entry that stands here, with all that a hit looks at: it need not be fetched.
+/// An entry that stands here, with what is asked of it before it may answer.
 #[repr(C)]
 pub(super) struct Front {
     pub(super) deadline: u64,
@@ -43,20 +43,25 @@ pub(super) struct Front {
     pub(super) unchanged: u64,
     /// [`Epochs::moves`](super::Epochs::moves) when its epoch was last found to be the current one.
     pub(super) checked: AtomicU64,
-    pub(super) value: Shared,
     pub(super) teller: Option<Arc<Teller>>,
     pub(super) kept: Arc<Kept>,
 }
 
-/// One that is found by notes, and these beside it: they are compared at each hit, and fetching them from elsewhere would cost
-/// as much as all else.
+/// One that is found by notes, with all that a hit looks at: that takes two lines of a processor's cache, where each that is
+/// fetched from elsewhere costs as much as all else.
 #[repr(C)]
 pub(super) struct Noted {
+    /// That of the notes.
+    hash: u64,
+    pub(super) front: Front,
+    /// See [`Caller::core`](super::Caller::core).
+    pub(super) value: Shared,
     pub(super) notes: Notes,
     /// That of its key.
     pub(super) stripe: Stripe,
-    pub(super) front: Front,
 }
+
+const _: () = assert!(size_of::<Noted>() == 120);
 
 /// The key of an entry.
 struct Worded {
@@ -72,7 +77,6 @@ impl Front {
             deadline: kept.deadline,
             unchanged: changes,
             checked: AtomicU64::new(u64::MAX),
-            value: Arc::clone(kept.value()),
             teller: match kept.source() {
                 Source::Told(teller) => Some(Arc::clone(teller)),
                 Source::Process | Source::Untold | Source::Plain => None,
@@ -110,7 +114,8 @@ impl Hot {
     /// Inlined, and no closure: the whole of a hit is steps as small as this.
     #[inline(always)]
     pub(super) fn find<'a>(&'a self, hash: u64, guard: &'a LocalGuard<'_>) -> Option<&'a Noted> {
-        self.noted.get(&hash, guard)
+        let (noted, ()) = self.noted.get_key_value(&ByNotes(hash), guard)?;
+        Some(noted)
     }
 
     /// Shows the entry, if there is one, with the stripe of its key; answers what `take` does.
@@ -149,18 +154,20 @@ impl Hot {
     }
 
     /// Puts an entry here that moka has. Nothing else may happen to it meanwhile, but that moka evicts it.
-    pub(super) fn put(&self, asked: Asked<'_>, key: &str, front: Front) {
+    pub(super) fn put(&self, asked: Asked<'_>, key: &str, front: Front, value: Shared) {
         let kept = Arc::clone(&front.kept);
         let stripe = coherence::stripe(key);
         match asked {
             // One that stands under notes stands under no other ones, so that it can be taken away.
             Asked::Raw(raw) if kept.claim(raw.hash()) => {
                 let noted = Noted {
+                    hash: raw.hash(),
+                    front,
+                    value,
                     notes: *raw.notes(),
                     stripe,
-                    front,
                 };
-                self.noted.pin().insert(raw.hash(), noted);
+                self.noted.pin().insert(noted, ());
             }
             Asked::Raw(_) => return,
             Asked::Key(key) => {
@@ -191,7 +198,7 @@ impl Hot {
         let _ = worded.remove_if(&self.by_key(key), |_, front| own(front));
         if let Some(hash) = kept.notes() {
             let noted = self.noted.pin();
-            let _ = noted.remove_if(&hash, |_, noted| own(&noted.front));
+            let _ = noted.remove_if(&ByNotes(hash), |noted, ()| own(&noted.front));
         }
     }
 
@@ -212,6 +219,37 @@ fn table<N, V>() -> HashMap<N, V, Hashed> {
         .hasher(Hashed)
         .collector(Collector::new().batch_size(FREED_TOGETHER))
         .build()
+}
+
+impl PartialEq for Noted {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash
+    }
+}
+
+impl Eq for Noted {}
+
+impl Hash for Noted {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.hash);
+    }
+}
+
+/// The hash of notes that are asked for.
+struct ByNotes(u64);
+
+impl Equivalent<Noted> for ByNotes {
+    #[inline]
+    fn equivalent(&self, noted: &Noted) -> bool {
+        noted.hash == self.0
+    }
+}
+
+impl Hash for ByNotes {
+    #[inline]
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.0);
+    }
 }
 
 impl PartialEq for Worded {

@@ -88,6 +88,19 @@ impl Asker {
     }
 }
 
+/// What a call has that is to be answered faster the next time.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    not(feature = "fallback"),
+    expect(dead_code, reason = "nothing stands in front")
+)]
+pub(crate) struct Caller<'a> {
+    pub(crate) notes: &'a Raw,
+    /// What a hit takes the value from: of an [`Arc`] what it points to, so that there is one pointer to follow and not two, of
+    /// all else the value.
+    pub(crate) core: fn(&Shared) -> Shared,
+}
+
 /// Where a value in the tier comes from, and thereby how long it may be believed.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
@@ -136,7 +149,7 @@ impl Near {
     /// where there are any.
     pub(crate) fn hit(
         &self,
-        (key, notes): (&str, Option<&Raw>),
+        (key, caller): (&str, Option<Caller<'_>>),
         asker: Asker,
         mut take: impl FnMut(&Kept) -> bool,
     ) -> bool {
@@ -148,7 +161,7 @@ impl Near {
         };
         let taken = take(&kept);
         if taken {
-            self.put_in_front((key, notes), &kept);
+            self.put_in_front((key, caller), &kept);
         }
         taken
     }

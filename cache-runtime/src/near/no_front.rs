@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Asker, Kept, Near};
-use crate::key::raw::{Notes, Raw};
+use super::{Asker, Caller, Kept, Near};
+use crate::key::raw::Notes;
 use crate::value::Shared;
 
 impl Near {
@@ -25,5 +25,5 @@ impl Near {
         false
     }
 
-    pub(super) fn put_in_front(&self, _name: (&str, Option<&Raw>), _kept: &Arc<Kept>) {}
+    pub(super) fn put_in_front(&self, _name: (&str, Option<Caller<'_>>), _kept: &Arc<Kept>) {}
 }

@@ -56,9 +56,15 @@ fn version_by(near: &Near, notes: Option<&Raw>) -> Option<u64> {
         near.hit_by_notes(notes.hash(), 0.0, &mut take)
     });
     if !by_notes {
-        near.hit((TEXT, notes), ASKER, |kept| take(kept.value()));
+        near.hit((TEXT, notes.map(caller)), ASKER, |kept| take(kept.value()));
     }
     found
+}
+
+/// A call with these notes, which has values that have no core.
+fn caller(notes: &Raw) -> Caller<'_> {
+    let core = Arc::clone;
+    Caller { notes, core }
 }
 
 /// Those of a call with that argument.

@@ -15,6 +15,7 @@ use super::{Entry, Kept};
 use crate::clock;
 use crate::key::pattern::Pattern;
 use crate::key::raw::Raw;
+use crate::value::Shared;
 
 /// What an entry costs beside its key and its value, in front of moka and in it: their nodes, the entry itself, allocations.
 const OVERHEAD: usize = 640;
@@ -119,16 +120,23 @@ impl Tier {
     }
 
     /// Puts an entry in front, if it is still there. Under the lock of its key, which was changed so often.
-    pub(crate) fn heat(&self, asked: Asked<'_>, key: &str, kept: &Arc<Kept>, changes: u64) {
+    pub(crate) fn heat(
+        &self,
+        (asked, key): (Asked<'_>, &str),
+        kept: &Arc<Kept>,
+        changes: u64,
+        value: Shared,
+    ) {
         let there = self.entries.get(key);
         if there.is_some_and(|there| Arc::ptr_eq(&there, kept)) {
-            self.hot.put(asked, key, Front::new(kept, changes));
+            self.hot.put(asked, key, Front::new(kept, changes), value);
         }
     }
 
     #[cfg(test)]
     pub(super) fn put_in_front(&self, asked: Asked<'_>, key: &str, front: Front) {
-        self.hot.put(asked, key, front);
+        let value = Arc::clone(front.kept.value());
+        self.hot.put(asked, key, front, value);
     }
 
     /// Under the lock of its key. Answers whether so much was inserted by now that moka is to hear of what is hit.

@@ -12,7 +12,7 @@ use crate::intent::{self, Intent, Purpose, Reached, Unnamed};
 use crate::key::raw::{Check, Notes, Raw};
 use crate::key::{Key, KeyWriter, Unwritable, give_back, spare};
 use crate::log;
-use crate::near::{self, Asker};
+use crate::near::{self, Asker, Caller};
 use crate::site::{Bound, CallSite, Instance};
 use crate::value::{Identity, Kind, Shared};
 use crate::variable;
@@ -27,7 +27,9 @@ pub(super) struct Beginning<'a> {
     pub(super) type_id: TypeId,
     /// Writes the arguments.
     pub(super) write: &'a dyn Fn(&mut KeyWriter<'_>),
-    /// Takes the value; false where it is of another type.
+    /// See [`Caller::core`].
+    pub(super) core: fn(&Shared) -> Shared,
+    /// Takes the value, or its core; false where it is of another type.
     pub(super) take: &'a mut dyn FnMut(&Shared) -> bool,
 }
 
@@ -43,7 +45,8 @@ struct Begun<'a> {
 }
 
 /// What most calls find: the cache and the instantiation that the function met first, and nothing to be known of them but
-/// what is cached. Theirs is the shortest way.
+/// what is cached. Theirs is the shortest way. None of them draws whether it is to load early: a number for that would be kept
+/// over all the steps of every hit.
 ///
 /// It is one pointer, which stays in a register. What is returned in pieces is read again at once and together, and that
 /// takes longer than to look it up again.
@@ -60,7 +63,7 @@ impl Usual {
         let bound = site.first_bound(cache.number)?;
         let instance = bound.known_instance(name, type_id)?;
         // While Redis is away a call goes on, because one of them has to find it again.
-        let is_usual = bound.near && cache.is_enabled() && cache.is_settled();
+        let is_usual = bound.is_usual && cache.is_enabled() && cache.is_settled();
         (is_usual && instance.is_numbered()).then_some(Self(instance))
     }
 
@@ -76,17 +79,17 @@ impl Usual {
         Check::new(notes, self.0.number)
     }
 
-    /// Shows what stands under notes of this hash, if it is an answer to a call that drew this number; answers what `take` does.
+    /// Shows what stands under notes of this hash, if it is an answer; answers what `take` does.
     pub(super) fn hit(
         self,
-        (site, early): (&'static CallSite, f64),
+        site: &'static CallSite,
         hash: u64,
         take: &mut dyn FnMut(&Notes, &Shared) -> bool,
     ) -> bool {
         let Some(cache) = global::usual(site.policy().cache) else {
             return false;
         };
-        let hit = cache.inner().near.hit_by_notes(hash, early, take);
+        let hit = cache.inner().near.hit_by_notes(hash, 0.0, take);
         if hit {
             self.0.counters.near_hit();
         }
@@ -95,7 +98,7 @@ impl Usual {
 
     /// Goes on where nothing was an answer.
     #[cold]
-    pub(super) fn miss(self, early: f64, beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
+    pub(super) fn miss(self, beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
         let policy = beginning.site.policy();
         let cache = global::usual(policy.cache).map(Cache::inner);
         let bound = cache.and_then(|cache| beginning.site.first_bound(cache.number));
@@ -110,7 +113,7 @@ impl Usual {
             cache,
             bound,
             intent: None,
-            early,
+            early: 0.0,
             near: true,
         };
         begin_noted(beginning, begun, &raw, self.0)
@@ -312,7 +315,9 @@ fn begin_with(
         version: policy.version,
     };
     let take = |kept: &near::Kept| (beginning.take)(kept.value());
-    let found = near && entries::near(cache, (text, raw), (asker, identity), take);
+    let core = beginning.core;
+    let caller = raw.map(|notes| Caller { notes, core });
+    let found = near && entries::near(cache, (text, caller), (asker, identity), take);
     proceed(intent.as_ref());
     if found {
         bound.counters.near_hit();

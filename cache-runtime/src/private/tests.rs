@@ -11,7 +11,7 @@ use crate::policy::Policy;
 
 /// What a function does that returns its argument doubled; answers that, and whether its body ran.
 async fn doubled(site: &'static CallSite, number: u64) -> (u64, bool) {
-    let outcome = (&Returns::<u64>::HERE).outcome();
+    let outcome = Returns::<u64>::HERE.outcome();
     match begin(site, outcome, |key| key.arg(&number)) {
         ControlFlow::Break(hit) => (hit, false),
         ControlFlow::Continue(call) => {
@@ -53,7 +53,7 @@ async fn a_call_is_early_as_often_as_the_one_number_says_that_it_draws() {
         "tests",
         Policy::DEFAULT.ttl_ms(120_000).early_refresh(true),
     );
-    let call = || begin(&SITE, (&Returns::<u64>::HERE).outcome(), |key| key.arg(&7));
+    let call = || begin(&SITE, Returns::<u64>::HERE.outcome(), |key| key.arg(&7));
     let ControlFlow::Continue(first) = call() else {
         panic!("it has no value yet");
     };

@@ -355,7 +355,7 @@ fn a_value_that_is_not_taken_does_not_come_to_the_front() {
     for notes in ways() {
         keep(&near, 1);
         let notes = notes.as_ref();
-        assert!(!near.hit((TEXT, notes), ASKER, |_| false));
+        assert!(!near.hit((TEXT, notes.map(caller)), ASKER, |_| false));
         assert!(!stands(&near, notes.map_or(Asked::Key(TEXT), Asked::Raw)));
     }
 }
