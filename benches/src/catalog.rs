@@ -58,6 +58,7 @@ const PREFIX: &[(&str, &str)] = &[
 
 const ARC: &[&str] = &[
     "ours_arc",
+    "array_arc",
     "quick_cache_borrowed",
     "quick_cache_arc",
     "cached_sharded_arc",
@@ -70,6 +71,7 @@ const ARC: &[&str] = &[
 ];
 const CLONE: &[&str] = &[
     "ours_clone",
+    "array_clone",
     "quick_cache_clone",
     "cached_sharded_clone",
     "memoize_clone",
@@ -267,6 +269,7 @@ pub fn label(candidate: &str) -> &str {
         "ours_tracked" => "cache-runtime in front of Redis",
         "ours_redis" => "cache-runtime, near = false",
         "quick_cache_arc" | "quick_cache_clone" => "quick_cache by hand, get_or_insert",
+        "array_arc" | "array_clone" => "no cache: an array of the values",
         "quick_cache_borrowed" => "quick_cache by hand, borrowed key",
         "moka_arc" | "moka_clone" => "moka by hand",
         "foyer_arc" | "foyer_clone" => "foyer by hand",

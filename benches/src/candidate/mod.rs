@@ -4,6 +4,7 @@ use std::future::Future;
 
 use crate::work::Payload;
 
+pub mod array;
 #[cfg(feature = "cached")]
 pub mod cached;
 #[cfg(feature = "foyer")]
@@ -43,6 +44,8 @@ macro_rules! with_candidate {
             "ours_tracked" => $function::<ours::Shared<ours::Front>>($($argument),*).await,
             "ours_tracked_clone" => $function::<ours::Cloned<ours::Front>>($($argument),*).await,
             "ours_redis" => $function::<ours::Distant>($($argument),*).await,
+            "array_arc" => $function::<array::Array<std::sync::Arc<crate::work::Video>>>($($argument),*).await,
+            "array_clone" => $function::<array::Array<crate::work::Video>>($($argument),*).await,
             "raw_redis" => $function::<raw::Raw>($($argument),*).await,
             #[cfg(feature = "cached")]
             "cached_arc" => $function::<cached::PlainShared>($($argument),*).await,

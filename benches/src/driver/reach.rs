@@ -258,7 +258,7 @@ fn redis(samples: &Samples) -> Vec<Row> {
             plain("storm", "ours_tracked", "bodies"),
         ),
         row(
-            "the same: time over the body's",
+            "the same: time over that of the body by itself",
             AtMost(1.1),
             TIMES,
             plain("storm", "ours_tracked", "times"),

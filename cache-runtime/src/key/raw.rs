@@ -44,9 +44,10 @@ const _: () = assert!(ROOM <= LENGTH as usize);
 
 /// The notes of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub(crate) struct Notes {
-    bytes: [u8; ROOM],
     length: u8,
+    bytes: [u8; ROOM],
 }
 
 /// The notes of one call, and their hash.

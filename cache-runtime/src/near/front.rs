@@ -29,8 +29,9 @@ impl Near {
                 stripe,
                 front,
                 value,
+                kept,
                 ..
-            }) => self.answers(front, *stripe, early) && take(notes, value),
+            }) => self.answers((front, kept), *stripe, early) && take(notes, value),
             None => false,
         }
     }
@@ -42,10 +43,8 @@ impl Near {
         asker: Asker,
         take: impl FnOnce(&Kept) -> bool,
     ) -> bool {
-        self.tier.hot(Asked::Key(key), |front, stripe| {
-            front.kept.is_for(asker)
-                && self.answers(front, stripe, asker.early)
-                && take(&front.kept)
+        self.tier.hot(Asked::Key(key), |front, kept, stripe| {
+            kept.is_for(asker) && self.answers((front, kept), stripe, asker.early) && take(kept)
         })
     }
 
@@ -70,7 +69,7 @@ impl Near {
     /// Whether an entry may answer for certain, by a clock that may be ahead; and without moka, which has it and has heard of
     /// it.
     #[inline(always)]
-    fn answers(&self, front: &Front, stripe: Stripe, early: f64) -> bool {
+    fn answers(&self, (front, kept): (&Front, &Kept), stripe: Stripe, early: f64) -> bool {
         let latest = clock::latest();
         latest < front.deadline
             // Whatever was done to its key, or to one that shares the stripe: moka has to be asked again.
@@ -79,25 +78,24 @@ impl Near {
                 None => true,
                 Some(teller) => teller.vouches(latest),
             }
-            && self.still_stands(front)
+            && self.still_stands(front, kept)
             && (early <= 0.0 || {
                 let left = Duration::from_nanos(front.deadline - latest);
-                !is_early(front.kept.took(), left, early)
+                !is_early(kept.took(), left, early)
             })
     }
 
     /// Whether nothing has ended what an entry belongs to, and moka has heard of it.
     #[inline(always)]
-    fn still_stands(&self, front: &Front) -> bool {
+    fn still_stands(&self, front: &Front, kept: &Kept) -> bool {
         // Before the sums: what ends from here on moves it again.
         let moves = self.epochs.moves();
         // Relaxed: whoever knows of an end reads another number of moves than any that was noted before it.
-        front.checked.load(Ordering::Relaxed) == moves || self.check(front, moves)
+        front.checked.load(Ordering::Relaxed) == moves || self.check(front, kept, moves)
     }
 
     #[cold]
-    fn check(&self, front: &Front, moves: u64) -> bool {
-        let kept = &*front.kept;
+    fn check(&self, front: &Front, kept: &Kept, moves: u64) -> bool {
         let stands = self.is_current(kept) && self.tier.is_heard(kept.heard());
         if stands {
             front.checked.store(moves, Ordering::Relaxed);

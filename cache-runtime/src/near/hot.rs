@@ -29,14 +29,13 @@ pub(super) struct Hot {
     /// Those that are found by the notes of a call, under the hash of these: of two that have one, one stands here.
     noted: HashMap<Noted, (), Hashed>,
     /// Those that are found by their key.
-    worded: HashMap<Worded, Front, Hashed>,
+    worded: HashMap<Worded, (Front, Arc<Kept>), Hashed>,
     /// Nobody outside knows it, so that nobody can choose keys that meet.
     seed: u64,
     largest: u64,
 }
 
-/// An entry that stands here, with what is asked of it before it may answer.
-#[repr(C)]
+/// What is asked of an entry that stands here before it may answer.
 pub(super) struct Front {
     pub(super) deadline: u64,
     /// [`Marks::changes`](coherence::Marks::changes) when it was last known to stand in moka.
@@ -44,11 +43,10 @@ pub(super) struct Front {
     /// [`Epochs::moves`](super::Epochs::moves) when its epoch was last found to be the current one.
     pub(super) checked: AtomicU64,
     pub(super) teller: Option<Arc<Teller>>,
-    pub(super) kept: Arc<Kept>,
 }
 
-/// One that is found by notes, with all that a hit looks at: that takes two lines of a processor's cache, where each that is
-/// fetched from elsewhere costs as much as all else.
+/// An entry that is found by notes, with all that a hit looks at, in this order: of few notes no more than 80 bytes, which are
+/// two lines of a processor's cache wherever they lie, and each line that is fetched from afar costs as much as all else.
 #[repr(C)]
 pub(super) struct Noted {
     /// That of the notes.
@@ -56,9 +54,10 @@ pub(super) struct Noted {
     pub(super) front: Front,
     /// See [`Caller::core`](super::Caller::core).
     pub(super) value: Shared,
-    pub(super) notes: Notes,
     /// That of its key.
     pub(super) stripe: Stripe,
+    pub(super) notes: Notes,
+    pub(super) kept: Arc<Kept>,
 }
 
 const _: () = assert!(size_of::<Noted>() == 120);
@@ -81,7 +80,6 @@ impl Front {
                 Source::Told(teller) => Some(Arc::clone(teller)),
                 Source::Process | Source::Untold | Source::Plain => None,
             },
-            kept: Arc::clone(kept),
         }
     }
 }
@@ -119,18 +117,22 @@ impl Hot {
     }
 
     /// Shows the entry, if there is one, with the stripe of its key; answers what `take` does.
-    pub(super) fn show(&self, asked: Asked<'_>, take: impl FnOnce(&Front, Stripe) -> bool) -> bool {
+    pub(super) fn show(
+        &self,
+        asked: Asked<'_>,
+        take: impl FnOnce(&Front, &Arc<Kept>, Stripe) -> bool,
+    ) -> bool {
         match asked {
             Asked::Raw(raw) => {
                 let guard = self.guard();
                 let found = self.find(raw.hash(), &guard);
                 let found = found.filter(|noted| noted.notes == *raw.notes());
-                found.is_some_and(|noted| take(&noted.front, noted.stripe))
+                found.is_some_and(|noted| take(&noted.front, &noted.kept, noted.stripe))
             }
             Asked::Key(key) => {
                 let guard = self.worded.guard();
                 let found = self.worded.get_key_value(&self.by_key(key), &guard);
-                found.is_some_and(|(name, front)| take(front, name.stripe))
+                found.is_some_and(|(name, (front, kept))| take(front, kept, name.stripe))
             }
         }
     }
@@ -143,8 +145,8 @@ impl Hot {
 
     /// Whether this very entry stands here since its key was changed so often.
     pub(super) fn has(&self, asked: Asked<'_>, kept: &Arc<Kept>, changes: u64) -> bool {
-        self.show(asked, |front, _| {
-            Arc::ptr_eq(&front.kept, kept) && front.unchanged == changes
+        self.show(asked, |front, standing, _| {
+            Arc::ptr_eq(standing, kept) && front.unchanged == changes
         })
     }
 
@@ -154,8 +156,13 @@ impl Hot {
     }
 
     /// Puts an entry here that moka has. Nothing else may happen to it meanwhile, but that moka evicts it.
-    pub(super) fn put(&self, asked: Asked<'_>, key: &str, front: Front, value: Shared) {
-        let kept = Arc::clone(&front.kept);
+    pub(super) fn put(
+        &self,
+        (asked, key): (Asked<'_>, &str),
+        kept: &Arc<Kept>,
+        front: Front,
+        value: Shared,
+    ) {
         let stripe = coherence::stripe(key);
         match asked {
             // One that stands under notes stands under no other ones, so that it can be taken away.
@@ -164,8 +171,9 @@ impl Hot {
                     hash: raw.hash(),
                     front,
                     value,
-                    notes: *raw.notes(),
                     stripe,
+                    notes: *raw.notes(),
+                    kept: Arc::clone(kept),
                 };
                 self.noted.pin().insert(noted, ());
             }
@@ -176,12 +184,12 @@ impl Hot {
                     key: key.into(),
                     stripe,
                 };
-                self.worded.pin().insert(name, front);
+                self.worded.pin().insert(name, (front, Arc::clone(kept)));
             }
         }
         // Evicted in between: then it was looked for here before it was here. One of the two sees the other.
         if kept.is_gone() {
-            self.take_away(key, &kept);
+            self.take_away(key, kept);
         }
     }
 
@@ -193,12 +201,12 @@ impl Hot {
 
     fn take_away(&self, key: &str, kept: &Arc<Kept>) {
         // Another one may stand under its name by now.
-        let own = |front: &Front| Arc::ptr_eq(&front.kept, kept);
+        let own = |standing: &Arc<Kept>| Arc::ptr_eq(standing, kept);
         let worded = self.worded.pin();
-        let _ = worded.remove_if(&self.by_key(key), |_, front| own(front));
+        let _ = worded.remove_if(&self.by_key(key), |_, (_, standing)| own(standing));
         if let Some(hash) = kept.notes() {
             let noted = self.noted.pin();
-            let _ = noted.remove_if(&ByNotes(hash), |noted, ()| own(&noted.front));
+            let _ = noted.remove_if(&ByNotes(hash), |noted, ()| own(&noted.kept));
         }
     }
 

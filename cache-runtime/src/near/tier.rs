@@ -101,7 +101,11 @@ impl Tier {
     }
 
     /// Shows an entry that stands in front; answers what `take` does.
-    pub(crate) fn hot(&self, asked: Asked<'_>, take: impl FnOnce(&Front, Stripe) -> bool) -> bool {
+    pub(crate) fn hot(
+        &self,
+        asked: Asked<'_>,
+        take: impl FnOnce(&Front, &Arc<Kept>, Stripe) -> bool,
+    ) -> bool {
         self.hot.show(asked, take)
     }
 
@@ -129,14 +133,15 @@ impl Tier {
     ) {
         let there = self.entries.get(key);
         if there.is_some_and(|there| Arc::ptr_eq(&there, kept)) {
-            self.hot.put(asked, key, Front::new(kept, changes), value);
+            let front = Front::new(kept, changes);
+            self.hot.put((asked, key), kept, front, value);
         }
     }
 
     #[cfg(test)]
-    pub(super) fn put_in_front(&self, asked: Asked<'_>, key: &str, front: Front) {
-        let value = Arc::clone(front.kept.value());
-        self.hot.put(asked, key, front, value);
+    pub(super) fn put_in_front(&self, name: (Asked<'_>, &str), kept: &Arc<Kept>, changes: u64) {
+        let value = Arc::clone(kept.value());
+        self.hot.put(name, kept, Front::new(kept, changes), value);
     }
 
     /// Under the lock of its key. Answers whether so much was inserted by now that moka is to hear of what is hit.

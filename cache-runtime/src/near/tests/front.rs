@@ -1,6 +1,6 @@
 //! What stands in front of moka.
 
-use super::hot::{Asked, Front};
+use super::hot::Asked;
 use super::*;
 
 /// Whether the entry stands in front of moka, where a hit looks first.
@@ -12,8 +12,8 @@ fn stands(near: &Near, asked: Asked<'_>) -> bool {
     shows(near, asked, |_| true)
 }
 
-fn shows(near: &Near, asked: Asked<'_>, is: impl FnOnce(&Front) -> bool) -> bool {
-    near.tier.hot(asked, |front, _| is(front))
+fn shows(near: &Near, asked: Asked<'_>, is: impl FnOnce(&Kept) -> bool) -> bool {
+    near.tier.hot(asked, |_, kept, _| is(kept))
 }
 
 /// How a call that is not the first may ask: by its key, and by its notes.
@@ -25,8 +25,7 @@ fn ways() -> [Option<Raw>; 2] {
 fn put_in_front(near: &Near, notes: Option<&Raw>, kept: &Arc<Kept>) {
     let changes = near.marks.changes(coherence::stripe(TEXT));
     let asked = notes.map_or(Asked::Key(TEXT), Asked::Raw);
-    let front = Front::new(kept, changes);
-    near.tier.put_in_front(asked, TEXT, front);
+    near.tier.put_in_front((asked, TEXT), kept, changes);
 }
 
 fn keep(near: &Near, version: u64) {
@@ -318,7 +317,7 @@ fn what_happens_to_another_entry_does_not_end_one_that_stands_in_front() {
             near.end("user");
             near.clear(&Pattern::new("user:*"));
             let name = notes.map_or(Asked::Key(TEXT), Asked::Raw);
-            let is = |front: &Front| front.kept.value().downcast_ref() == Some(&1_u64);
+            let is = |kept: &Kept| kept.value().downcast_ref() == Some(&1_u64);
             assert!(shows(&near, name, is), "it stays");
             assert_eq!(version_by(&near, notes), Some(1));
         }
