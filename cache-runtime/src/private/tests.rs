@@ -3,7 +3,7 @@ use std::ops::ControlFlow;
 use std::pin::pin;
 use std::time::Duration;
 
-use crate::__private::{CallSite, begin};
+use crate::__private::{CallSite, KeyWriter, begin};
 use crate::clock;
 use crate::key::raw::let_all_meet;
 use crate::outcome::{Returns, ViaValue as _};
@@ -12,7 +12,13 @@ use crate::policy::Policy;
 /// What a function does that returns its argument doubled; answers that, and whether its body ran.
 async fn doubled(site: &'static CallSite, number: u64) -> (u64, bool) {
     let outcome = Returns::<u64>::HERE.outcome();
-    match begin(site, outcome, |key| key.arg(&number)) {
+    // The second differs from the first in the one, the third from the second in the other.
+    let (part, text) = (u64::from(number == 1), (number / 3).to_string());
+    let arguments = |key: &mut KeyWriter<'_>| {
+        key.arg(&part);
+        key.arg_str(&text);
+    };
+    match begin(site, outcome, arguments) {
         ControlFlow::Break(hit) => (hit, false),
         ControlFlow::Continue(call) => {
             let mut ran = false;
