@@ -69,6 +69,7 @@ const ARC: &[&str] = &[
     "multi_tier",
     "hitbox",
 ];
+const BESIDE: &[&str] = &["ours_arc", "array_arc", "quick_cache_arc"];
 const CLONE: &[&str] = &[
     "ours_clone",
     "array_clone",
@@ -171,6 +172,13 @@ pub const SCENARIOS: &[Scenario] = &[
         kind: near(Keys::Zipf, TWO_THREADS),
         figures: PER_HIT,
         candidates: ARC,
+    },
+    Scenario {
+        name: "near_zipf_beside",
+        title: "Hit in the process, `Arc`, one task, 10,000 keys, beside another process that does the same",
+        kind: Kind::Beside,
+        figures: PER_HIT,
+        candidates: BESIDE,
     },
     Scenario {
         name: "front_hot",

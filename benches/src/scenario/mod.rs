@@ -7,6 +7,7 @@ use redis::AsyncConnectionConfig;
 use crate::candidate::Outcome;
 use crate::work::Keys;
 
+mod beside;
 mod hits;
 mod memory;
 mod misses;
@@ -26,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Kind {
     /// Hits by so many tasks on so many threads.
     Hits { keys: Keys, load: Load },
+    /// Hits by one task, beside another process that does the same.
+    Beside,
     /// A thousand callers of one cold key.
     Storm,
     /// Round trips of a call that finds nothing.
@@ -76,6 +79,7 @@ pub fn run(order: &Order) -> Outcome<Figures> {
         empty(&order.redis).await?;
         match order.kind {
             Kind::Hits { keys, load } => hits::run(order, keys, load).await,
+            Kind::Beside => beside::run(order).await,
             Kind::Storm => storm::run(order).await,
             Kind::Misses => misses::run(order).await,
             Kind::Prefix { entries } => prefix::run(order, entries).await,
