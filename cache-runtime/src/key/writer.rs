@@ -49,6 +49,13 @@ pub(crate) struct Opening<'a> {
 #[derive(Debug)]
 pub struct KeyWriter<'a> {
     way: Way<'a>,
+    /// Where it is written, if it may be.
+    page: Option<Page<'a>>,
+}
+
+/// A text, and what has to be known to write on.
+#[derive(Debug)]
+struct Page<'a> {
     text: &'a mut String,
     /// Under which sensitive arguments are hashed.
     hash_key: Option<&'a HashKey>,
@@ -92,12 +99,15 @@ pub(crate) fn give_back(mut text: String) {
 
 impl<'a> KeyWriter<'a> {
     pub(crate) fn new(text: &'a mut String, hash_key: Option<&'a HashKey>) -> Self {
-        Self {
-            way: Way::Written,
+        let page = Page {
             text,
             hash_key,
             last_hole: None,
             problem: None,
+        };
+        Self {
+            way: Way::Written,
+            page: Some(page),
         }
     }
 
@@ -117,8 +127,7 @@ impl<'a> KeyWriter<'a> {
 
     /// Notes the parts that `name` names; false where one cannot be noted. Nothing is written.
     pub(crate) fn note_all(raw: &mut Raw, name: &dyn Fn(&mut KeyWriter<'_>)) -> bool {
-        let mut none = String::new();
-        let mut writer = KeyWriter::going(Way::NotedOnly(raw), &mut none);
+        let mut writer = KeyWriter::going(Way::NotedOnly(raw));
         name(&mut writer);
         matches!(writer.way, Way::NotedOnly(_))
     }
@@ -126,8 +135,8 @@ impl<'a> KeyWriter<'a> {
     /// The hash of those notes; `None` where a part cannot be noted.
     #[inline(always)]
     pub(crate) fn hash_all(seed: u64, name: &impl Fn(&mut KeyWriter<'_>)) -> Option<u64> {
-        let (mut hash, mut none) = (Hash::new(seed), String::new());
-        let mut writer = KeyWriter::going(Way::Hashed(&mut hash), &mut none);
+        let mut hash = Hash::new(seed);
+        let mut writer = KeyWriter::going(Way::Hashed(&mut hash));
         name(&mut writer);
         let hashed = matches!(writer.way, Way::Hashed(_));
         (hashed && hash.fits()).then(|| hash.finish())
@@ -136,8 +145,7 @@ impl<'a> KeyWriter<'a> {
     /// Whether the parts are what was noted.
     #[inline(always)]
     pub(crate) fn are_noted(noted: Check<'_>, name: &impl Fn(&mut KeyWriter<'_>)) -> bool {
-        let mut none = String::new();
-        let mut writer = KeyWriter::going(Way::Compared(noted), &mut none);
+        let mut writer = KeyWriter::going(Way::Compared(noted));
         name(&mut writer);
         match writer.way {
             Way::Compared(rest) => rest.is_done(),
@@ -147,11 +155,8 @@ impl<'a> KeyWriter<'a> {
 
     /// Writes nothing.
     #[inline(always)]
-    fn going<'b>(way: Way<'b>, none: &'b mut String) -> KeyWriter<'b> {
-        KeyWriter {
-            way,
-            ..KeyWriter::new(none, None)
-        }
+    fn going(way: Way<'_>) -> KeyWriter<'_> {
+        KeyWriter { way, page: None }
     }
 
     /// The next argument, after a `:`.
@@ -182,17 +187,17 @@ impl<'a> KeyWriter<'a> {
 
     #[cold]
     fn next_arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        if self.is_written(|raw| part.tell(raw)) {
-            self.text.push(':');
-            self.write(part);
+        if let Some(page) = self.page(|raw| part.tell(raw)) {
+            page.text.push(':');
+            page.write(part);
         }
     }
 
     /// The next argument, after a `:`, as a keyed hash.
     pub fn sensitive_arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        if self.is_written(|_| false) {
-            self.text.push(':');
-            self.write_hashed(part);
+        if let Some(page) = self.page(|_| false) {
+            page.text.push(':');
+            page.write_hashed(part);
         }
     }
 
@@ -211,8 +216,8 @@ impl<'a> KeyWriter<'a> {
 
     #[cold]
     fn next_text(&mut self, literal: &str) {
-        if self.is_written(|raw| raw::tell_literal(raw, literal)) {
-            self.text.push_str(literal);
+        if let Some(page) = self.page(|raw| raw::tell_literal(raw, literal)) {
+            page.text.push_str(literal);
         }
     }
 
@@ -231,30 +236,32 @@ impl<'a> KeyWriter<'a> {
 
     #[cold]
     fn next_hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        if self.is_written(|raw| part.tell(raw)) {
-            self.write_hole(|writer| writer.write(part));
+        if let Some(page) = self.page(|raw| part.tell(raw)) {
+            page.write_hole(|page| page.write(part));
         }
     }
 
     /// An argument inside a template, as a keyed hash.
     pub fn sensitive_hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
-        if self.is_written(|_| false) {
-            self.write_hole(|writer| writer.write_hashed(part));
+        if let Some(page) = self.page(|_| false) {
+            page.write_hole(|page| page.write_hashed(part));
         }
     }
 
-    /// Whether the next part is to be written, as all will be from now on, because it cannot be noted. Before it stands what
-    /// was noted.
-    fn is_written(&mut self, note: impl FnOnce(&mut Raw) -> bool) -> bool {
+    /// Where the next part is to be written, as all will be from now on, because it cannot be noted. Before it stands what was
+    /// noted.
+    fn page(&mut self, note: impl FnOnce(&mut Raw) -> bool) -> Option<&mut Page<'a>> {
         self.way = match std::mem::replace(&mut self.way, Way::Written) {
-            Way::Written => return true,
+            Way::Written => return self.page.as_mut(),
             Way::NotedFirst(raw, opening) => {
                 if !raw.take(note) {
-                    if self.text.capacity() == 0 {
-                        *self.text = spare();
+                    if let Some(page) = &mut self.page
+                        && page.text.capacity() == 0
+                    {
+                        *page.text = spare();
                     }
                     self.write_noted(raw, opening);
-                    return true;
+                    return self.page.as_mut();
                 }
                 Way::NotedFirst(raw, opening)
             }
@@ -264,12 +271,14 @@ impl<'a> KeyWriter<'a> {
             },
             Way::Hashed(_) | Way::Compared(_) | Way::Dropped => Way::Dropped,
         };
-        false
+        None
     }
 
     /// Writes a key of which all is noted.
     pub(crate) fn write_noted(&mut self, raw: &Raw, opening: Opening<'_>) {
-        self.text.push_str(opening.head);
+        if let Some(page) = &mut self.page {
+            page.text.push_str(opening.head);
+        }
         raw.write_to(self, opening.is_template);
     }
 
@@ -288,6 +297,13 @@ impl<'a> KeyWriter<'a> {
         (self.notes().is_some(), self.finish())
     }
 
+    pub(crate) fn finish(self) -> Result<(), Unwritable> {
+        let problem = self.page.and_then(|page| page.problem);
+        problem.map_or(Ok(()), Err)
+    }
+}
+
+impl Page<'_> {
     fn write_hole(&mut self, write: impl FnOnce(&mut Self)) {
         if let Some(last) = self.last_hole.take() {
             self.separate(last);
@@ -331,10 +347,6 @@ impl<'a> KeyWriter<'a> {
             let written = escape_separator(written, separator);
             self.text.replace_range(hole, &written);
         }
-    }
-
-    pub(crate) fn finish(self) -> Result<(), Unwritable> {
-        self.problem.map_or(Ok(()), Err)
     }
 }
 
