@@ -74,7 +74,7 @@ enum Way<'a> {
     /// It is noted; if it cannot be, nothing is.
     NotedOnly(&'a mut Raw),
     /// It becomes a part of a hash.
-    Hashed(&'a mut Hash),
+    Hashed(Hash),
     /// It is compared with what was noted.
     Compared(Check<'a>),
     /// Nothing, since one before could not be noted, or was another one.
@@ -135,11 +135,12 @@ impl<'a> KeyWriter<'a> {
     /// The hash of those notes; `None` where a part cannot be noted.
     #[inline(always)]
     pub(crate) fn hash_all(seed: u64, name: &impl Fn(&mut KeyWriter<'_>)) -> Option<u64> {
-        let mut hash = Hash::new(seed);
-        let mut writer = KeyWriter::going(Way::Hashed(&mut hash));
+        let mut writer = KeyWriter::going(Way::Hashed(Hash::new(seed)));
         name(&mut writer);
-        let hashed = matches!(writer.way, Way::Hashed(_));
-        (hashed && hash.fits()).then(|| hash.finish())
+        match writer.way {
+            Way::Hashed(hash) if hash.fits() => Some(hash.finish()),
+            _ => None,
+        }
     }
 
     /// Whether the parts are what was noted.
@@ -163,7 +164,7 @@ impl<'a> KeyWriter<'a> {
     #[inline(always)]
     pub fn arg<T: KeyPart + ?Sized>(&mut self, part: &T) {
         let told = match &mut self.way {
-            Way::Hashed(hash) => part.tell(*hash),
+            Way::Hashed(hash) => part.tell(hash),
             Way::Compared(rest) => part.tell(rest),
             _ => false,
         };
@@ -176,7 +177,7 @@ impl<'a> KeyWriter<'a> {
     #[inline(always)]
     pub fn arg_str(&mut self, part: &str) {
         let told = match &mut self.way {
-            Way::Hashed(hash) => raw::tell_str(*hash, part),
+            Way::Hashed(hash) => raw::tell_str(hash, part),
             Way::Compared(rest) => raw::tell_str(rest, part),
             _ => false,
         };
@@ -205,7 +206,7 @@ impl<'a> KeyWriter<'a> {
     #[inline(always)]
     pub fn text(&mut self, literal: &str) {
         let told = match &mut self.way {
-            Way::Hashed(hash) => raw::tell_literal(*hash, literal),
+            Way::Hashed(hash) => raw::tell_literal(hash, literal),
             Way::Compared(rest) => raw::tell_literal(rest, literal),
             _ => false,
         };
@@ -225,7 +226,7 @@ impl<'a> KeyWriter<'a> {
     #[inline(always)]
     pub fn hole<T: KeyPart + ?Sized>(&mut self, part: &T) {
         let told = match &mut self.way {
-            Way::Hashed(hash) => part.tell(*hash),
+            Way::Hashed(hash) => part.tell(hash),
             Way::Compared(rest) => part.tell(rest),
             _ => false,
         };
