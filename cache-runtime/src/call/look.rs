@@ -21,6 +21,8 @@ pub(super) struct Look<'a> {
 enum At<'a> {
     Start,
     Carried(View, Carried),
+    /// The same where nothing is kept in process, which takes no view.
+    Distant(Carried),
     Elsewhere(Boxed<'a, Found>),
 }
 
@@ -40,16 +42,22 @@ impl Future for Look<'_> {
             match &mut self.at {
                 At::Start => match call.query().join(context.waker()) {
                     Some((view, carried)) => {
-                        self.at = At::Carried(view, carried);
+                        self.at = match view {
+                            Some(view) => At::Carried(view, carried),
+                            None => At::Distant(carried),
+                        };
                         return Poll::Pending;
                     }
                     None => self.at = At::Elsewhere(Box::pin(call.look())),
                 },
-                At::Carried(view, carried) => {
+                At::Carried(_, carried) | At::Distant(carried) => {
                     let Some(told) = carried.told(context.waker()) else {
                         return Poll::Pending;
                     };
-                    let view = *view;
+                    let view = match &self.at {
+                        At::Carried(view, _) => Some(*view),
+                        At::Distant(_) | At::Start | At::Elsewhere(_) => None,
+                    };
                     match call.query().hear(told, view) {
                         Ok(found) => return Poll::Ready(found),
                         Err(rest) => self.at = At::Elsewhere(rest),

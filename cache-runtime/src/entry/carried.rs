@@ -15,15 +15,13 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl<'a> Query<'a> {
     /// Joins those whose reads travel together; `None`: what there is is to be [fetched](Self::fetch).
-    pub(crate) fn join(self, waker: &Waker) -> Option<(View, Carried)> {
+    pub(crate) fn join(self, waker: &Waker) -> Option<(Option<View>, Carried)> {
         let remote = self.cache.remote.as_ref()?;
-        // Before the read: what is heard from here on is newer than what it finds.
-        let before = || self.cache.near.view(self.key);
-        remote.join((self.key, self.watch()), waker, before)
+        remote.join((self.key, self.watch()), waker, || self.view())
     }
 
     /// What it amounts to that was told to one who had joined with this view, or how to find that out.
-    pub(crate) fn hear(self, told: Told, view: View) -> Result<Found, Boxed<'a, Found>> {
+    pub(crate) fn hear(self, told: Told, view: Option<View>) -> Result<Found, Boxed<'a, Found>> {
         let read = match (told, &self.cache.remote) {
             (Told::Read(read), Some(remote)) => remote.heard(self.key, read),
             (Told::Read(read), None) => read,
@@ -41,7 +39,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    async fn fetch_after(self, since: Instant, view: View) -> Found {
+    async fn fetch_after(self, since: Instant, view: Option<View>) -> Found {
         let read = match &self.cache.remote {
             Some(remote) => remote.look_up_after(self.key, self.watch(), since).await,
             None => Err(Trouble::Open),
@@ -49,7 +47,7 @@ impl<'a> Query<'a> {
         self.answer(read, view).await
     }
 
-    async fn fetch_wider(self, wider: Box<Wider>, view: View) -> Found {
+    async fn fetch_wider(self, wider: Box<Wider>, view: Option<View>) -> Found {
         match self.ask_wider(wider).await {
             Ok(answer) => self.found(answer, view),
             Err(away) => self.find_here(view, away),
