@@ -71,22 +71,27 @@ pub(super) fn judge<'a>(query: Query<'_>, read: &'a Read) -> Result<Option<Judge
     if envelope.header.fingerprint != query.kind.fingerprint() {
         return Err(Mismatch::Type);
     }
-    judge_of_any_type(
-        query.cache,
-        query.key,
-        query.terms.stale.longest(),
-        envelope,
-        read.generations(),
-    )
-    .map(Some)
+    let now_ms = || now_ms(query.cache);
+    let at = match query.terms.near.allow() {
+        // What is kept of it is kept from now on.
+        true => now_ms(),
+        false => read.looked_at(now_ms),
+    };
+    let stale = query.terms.stale.longest();
+    judge_of_any_type(query.key, envelope, read.generations(), (at, stale)).map(Some)
 }
 
+/// What time it is for the server.
+pub(super) fn now_ms(cache: &Inner) -> u64 {
+    cache.remote.as_ref().map_or(0, |remote| remote.now_ms())
+}
+
+/// `at` is what time it is for the server.
 pub(super) fn judge_of_any_type<'a>(
-    cache: &Inner,
     key: &Key,
-    stale: Duration,
     envelope: Envelope<'a>,
     generations: &[Option<u64>],
+    (at, stale): (u64, Duration),
 ) -> Result<Judged<'a>, Mismatch> {
     let header = &envelope.header;
     if header.key_hash != envelope::key_hash(key.as_str()) {
@@ -97,9 +102,8 @@ pub(super) fn judge_of_any_type<'a>(
     }
     // Before the expiry: what was invalidated is never returned, however long stale values are.
     check_groups(key, &envelope, generations)?;
-    let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
-    let life = match header.expires_at_ms.saturating_sub(now_ms) {
-        0 => Life::Expired(Duration::from_millis(now_ms - header.expires_at_ms)),
+    let life = match header.expires_at_ms.saturating_sub(at) {
+        0 => Life::Expired(Duration::from_millis(at - header.expires_at_ms)),
         left => Life::Left(Duration::from_millis(left)),
     };
     match life {
@@ -152,4 +156,72 @@ pub(super) fn seen_in(read: &Read) -> Box<SeenRemote> {
         generations: read.generations().clone(),
         teller: read.teller().cloned(),
     })
+}
+
+#[cfg(all(test, feature = "redis", feature = "fallback", feature = "bincode"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::CacheConfig;
+    use crate::entry::Parcel;
+    use crate::location::RedisUrl;
+    use crate::near::Near;
+    use crate::policy::{NearTerms, Terms};
+    use crate::remote::Remote;
+    use crate::value::envelope::Generations;
+    use crate::value::{Kind, Shared};
+
+    const TTL: Duration = Duration::from_secs(60);
+
+    /// A cache whose server nobody asks.
+    fn cache() -> Arc<Inner> {
+        let config = CacheConfig {
+            redis: RedisUrl::parse("redis://127.0.0.1:1").ok(),
+            ..CacheConfig::default()
+        };
+        let near = Arc::new(Near::new(1_000, 10));
+        let remote = Remote::open(&config, Arc::clone(&near)).unwrap();
+        Arc::new(Inner::new(config, Some(Arc::new(remote)), near))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_as_valid_as_when_it_came_and_what_is_kept_of_it_lives_on_from_now() {
+        let cache = cache();
+        let (key, counters) = cache.by_hand("video:1").unwrap();
+        let (kind, value): (_, Shared) = (Kind::of::<u64>(), Arc::new(42_u64));
+        let terms = cache.terms_by_hand();
+        let parcel = Parcel {
+            key: &key,
+            kind,
+            terms,
+            value: &value,
+            ttl: TTL,
+            took: Duration::ZERO,
+        };
+        let generations: Generations = [7, 8].into_iter().map(Some).collect::<Option<_>>().unwrap();
+        let bytes = parcel.pack(&cache, generations).unwrap();
+        let reads = Read::of_two(bytes, [7, 8].into_iter().map(Some).collect());
+        let left = |read: &Read, near| {
+            let terms = Terms { near, ..terms };
+            let query = Query {
+                cache: &cache,
+                key: &key,
+                kind: &kind,
+                terms: &terms,
+                counters: &counters,
+                trace: None,
+            };
+            match judge(query, read).unwrap().unwrap().life {
+                Life::Left(left) => left,
+                Life::Expired(since) => panic!("expired {since:?} ago"),
+            }
+        };
+        assert_eq!(left(&reads[0], NearTerms::Off), TTL);
+
+        clock::advance(TTL / 3).await;
+
+        assert_eq!(left(&reads[1], NearTerms::Off), TTL);
+        assert_eq!(left(&reads[1], NearTerms::On), TTL - TTL / 3);
+    }
 }
