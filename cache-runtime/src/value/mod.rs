@@ -31,6 +31,9 @@ use fingerprint::Shape;
 /// A value whose type only its owner knows.
 pub(crate) type Shared = Arc<dyn Any + Send + Sync>;
 
+/// Where a value may be put: an empty `Option` of its type.
+pub(crate) type Place<'a> = &'a mut dyn Any;
+
 /// What can be cached: every owned value that serde can write and read. `Arc<T>` makes hits free of copies.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
@@ -57,6 +60,8 @@ pub(crate) struct Kind {
     version: u32,
     pub(crate) facts: fn() -> &'static Facts,
     pub(crate) decode: fn(Codec, &[u8]) -> Result<Shared, CodecError>,
+    /// The same for a place of the type's, which is then owned by one alone; false where that is of another type.
+    pub(crate) decode_into: fn(Codec, &[u8], Place<'_>) -> Result<bool, CodecError>,
     pub(crate) encode: fn(Codec, &Shared, &Facts, &mut Vec<u8>) -> Result<(), CodecError>,
     pub(crate) weigh: fn(&Shared) -> usize,
 }
@@ -68,6 +73,7 @@ impl Kind {
             version: 0,
             facts: Facts::of::<T>,
             decode: decode::<T>,
+            decode_into: decode_into::<T>,
             encode: encode::<T>,
             weigh: weigh::<T>,
         }
@@ -160,13 +166,15 @@ impl Facts {
     }
 }
 
-/// The two ways between a typed value and a shared one.
+/// The ways between a typed value and one whose type is not known.
 #[derive(Debug)]
 pub(crate) struct Hands<T> {
     /// The value, where it is a `T`: a clone where others have it as well.
     pub(crate) take: fn(Shared) -> Option<T>,
     /// A shared clone of the value.
     pub(crate) share: fn(&T) -> Shared,
+    /// Where one may be put that nobody else has.
+    pub(crate) place: fn(&mut Option<T>) -> Place<'_>,
 }
 
 impl<T> Clone for Hands<T> {
@@ -182,6 +190,7 @@ impl<T: Value> Hands<T> {
         Self {
             take: |value| value.downcast().ok().map(Arc::unwrap_or_clone),
             share: |value| Arc::new(value.clone()),
+            place: |place| place,
         }
     }
 }
@@ -194,6 +203,14 @@ pub(crate) fn take<T: Value>(value: &Shared) -> Option<T> {
 fn decode<T: Value>(codec: Codec, bytes: &[u8]) -> Result<Shared, CodecError> {
     let value: T = codec.decode(bytes)?;
     Ok(Arc::new(value))
+}
+
+fn decode_into<T: Value>(codec: Codec, bytes: &[u8], place: Place<'_>) -> Result<bool, CodecError> {
+    let Some(place) = place.downcast_mut::<Option<T>>() else {
+        return Ok(false);
+    };
+    *place = Some(codec.decode(bytes)?);
+    Ok(true)
 }
 
 fn encode<T: Value>(
