@@ -333,3 +333,6 @@ pub(crate) fn generations(seen: &Seen) -> Option<Generations> {
     let remote = seen.remote.as_ref()?;
     remote.generations.iter().copied().collect()
 }
+
+#[cfg(all(test, feature = "redis", feature = "fallback", feature = "bincode"))]
+mod tests;
