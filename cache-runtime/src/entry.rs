@@ -263,29 +263,29 @@ impl Query<'_> {
 
     /// The value of an entry that may answer, which is kept in process as well; else what was seen.
     fn unpack(self, read: Read, view: Option<View>) -> Result<Answer, Box<Wider>> {
-        let (value, age) = match judge(self, &read) {
-            Ok(Some(judged)) => {
-                let stored = judged.age();
-                let Judged { envelope, life } = judged;
-                let value = self.open(&envelope);
-                if value.is_some() {
-                    self.note(Source::Redis, || stored);
-                }
-                let age = match life {
-                    Life::Expired(since) => Some(Age::Expired(since)),
-                    Life::Left(left) => {
-                        let header = &envelope.header;
-                        let took = Duration::from_millis(header.load_ms.into());
-                        if let (Some(value), Some(view)) = (&value, view) {
-                            let age = stored;
-                            let entry = (header.origin, Times { left, took, age });
-                            self.keep(value, entry, view, read.teller());
-                        }
-                        is_early(took, left, self.terms.early).then_some(Age::Early)
-                    }
-                };
-                (value, age)
+        let opened = judge(self, &read, |judged| {
+            let Judged { envelope, life } = *judged;
+            let value = self.open(envelope);
+            if value.is_some() {
+                self.note(Source::Redis, || judged.age());
             }
+            let age = match life {
+                Life::Expired(since) => Some(Age::Expired(since)),
+                Life::Left(left) => {
+                    let header = &envelope.header;
+                    let took = Duration::from_millis(header.load_ms.into());
+                    if let (Some(value), Some(view)) = (&value, view) {
+                        let age = judged.age();
+                        let entry = (header.origin, Times { left, took, age });
+                        self.keep(value, entry, view, read.teller());
+                    }
+                    is_early(took, left, self.terms.early).then_some(Age::Early)
+                }
+            };
+            (value, age)
+        });
+        let (value, age) = match opened {
+            Ok(Some(opened)) => opened,
             Ok(None) => (None, None),
             Err(Mismatch::Wider { levels, tags }) => {
                 return Err(Box::new(Wider { levels, tags, read }));

@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::away::answered;
-use super::judge::{Life, judge};
+use super::judge::{Judged, Life, judge};
 use super::{Found, Query, Wider};
 use crate::clock::Instant;
 use crate::near::{View, is_early};
@@ -56,20 +56,22 @@ impl<'a> Query<'a> {
     /// Puts the value that was read into its place, if it may answer and calls for no other. `None` where there is more to be
     /// said or done, which is then left to whoever unpacks it.
     fn take(self, read: &Read, place: Place<'_>) -> Option<()> {
-        let judged = judge(self, read).ok()??;
-        let envelope = &judged.envelope;
-        let Life::Left(left) = judged.life else {
-            return None;
-        };
-        let took = Duration::from_millis(envelope.header.load_ms.into());
-        if is_early(took, left, self.terms.early) {
-            return None;
-        }
-        let keys = self.cache.config.encryption.as_ref();
-        let payload = envelope.open(self.key.as_str(), keys).ok()?;
-        let decoded = (self.kind.decode_into)(envelope.header.codec, &payload, place);
-        let is_taken = decoded.ok()?;
-        is_taken.then(|| self.note(Source::Redis, || judged.age()))
+        judge(self, read, |judged| {
+            let Judged { envelope, life } = *judged;
+            let Life::Left(left) = life else {
+                return None;
+            };
+            let took = Duration::from_millis(envelope.header.load_ms.into());
+            if is_early(took, left, self.terms.early) {
+                return None;
+            }
+            let keys = self.cache.config.encryption.as_ref();
+            let payload = envelope.open(self.key.as_str(), keys).ok()?;
+            let decoded = (self.kind.decode_into)(envelope.header.codec, &payload, place);
+            let is_taken = decoded.ok()?;
+            is_taken.then(|| self.note(Source::Redis, || judged.age()))
+        })
+        .ok()??
     }
 
     async fn fetch_after(self, since: Instant, view: Option<View>) -> Found {

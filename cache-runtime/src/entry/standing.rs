@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::judge::{Judged, Life, Mismatch, judge_of_any_type, now_ms};
+use super::judge::{Life, Mismatch, judge_of_any_type, now_ms};
 use crate::clock;
 use crate::inner::Inner;
 use crate::key::Key;
@@ -43,7 +43,7 @@ pub(crate) async fn standing(
         }
         Ok(_) | Err(_) => (key.clone(), read),
     };
-    let left = judged(cache, &key, &read).map(|judged| match judged.life {
+    let left = judged(cache, &key, &read).map(|life| match life {
         Life::Left(left) => Some(left),
         Life::Expired(_) => None,
     });
@@ -56,16 +56,16 @@ pub(crate) async fn standing(
     })
 }
 
-fn judged<'a>(cache: &Inner, key: &Key, read: &'a Read) -> Result<Judged<'a>, Mismatch> {
+fn judged(cache: &Inner, key: &Key, read: &Read) -> Result<Life, Mismatch> {
     let read_entry = read.entry().map(envelope::read);
     let Some(Ok(envelope)) = read_entry else {
         return Err(Mismatch::Key);
     };
     let at = (now_ms(cache), Duration::ZERO);
-    let judged = judge_of_any_type(key, envelope, read.generations(), at)?;
+    let life = judge_of_any_type(key, &envelope, read.generations(), at)?;
     let keys = cache.config.encryption.as_ref();
-    match judged.envelope.open(key.as_str(), keys) {
-        Ok(_) => Ok(judged),
+    match envelope.open(key.as_str(), keys) {
+        Ok(_) => Ok(life),
         Err(_) => Err(Mismatch::Key),
     }
 }
