@@ -342,18 +342,23 @@ fn begin_with(
             Held::Own(Arc::clone(&bound.counters)),
         ),
     };
-    Some(Box::new(CachedCall {
-        site: Some(site),
-        key: Key::new(text, bound.levels(text), origin),
-        kind: beginning.kind.in_version(policy.version),
-        ttl: Ttl::Fixed(cache.ttl(site.ttl(variable::ttl))),
-        ruling: None,
-        terms: cache.terms(policy, early),
-        counters,
-        limit: bound.limit.clone(),
-        cache: held,
-        intent,
-    }))
+    // It is large: made where it is to be, it is not copied there.
+    let call = Box::new_uninit();
+    Some(Box::write(
+        call,
+        CachedCall {
+            site: Some(site),
+            key: Key::new(text, bound.levels(text), origin),
+            kind: cache.known(bound, beginning.kind.in_version(policy.version)),
+            ttl: Ttl::Fixed(cache.ttl(site.ttl(variable::ttl))),
+            ruling: None,
+            terms: cache.terms(policy, early),
+            counters,
+            limit: bound.limit.clone(),
+            cache: held,
+            intent,
+        },
+    ))
 }
 
 /// Says why a call has no key.

@@ -58,6 +58,8 @@ pub(crate) struct Kind {
     type_id: fn() -> TypeId,
     /// Which meaning its values have: `version` of the function, 0 without it and by hand.
     version: u32,
+    /// What stands for both in an envelope, where that is known.
+    fingerprint: Option<u64>,
     pub(crate) facts: fn() -> &'static Facts,
     pub(crate) decode: fn(Codec, &[u8]) -> Result<Shared, CodecError>,
     /// The same for a place of the type's, which is then owned by one alone; false where that is of another type.
@@ -71,6 +73,7 @@ impl Kind {
         Self {
             type_id: TypeId::of::<T>,
             version: 0,
+            fingerprint: None,
             facts: Facts::of::<T>,
             decode: decode::<T>,
             decode_into: decode_into::<T>,
@@ -81,7 +84,19 @@ impl Kind {
 
     /// The same type, with another meaning.
     pub(crate) const fn in_version(self, version: u32) -> Self {
-        Self { version, ..self }
+        Self {
+            version,
+            fingerprint: None,
+            ..self
+        }
+    }
+
+    /// The same, whose fingerprint need not be looked for.
+    pub(crate) fn known_as(self, fingerprint: u64) -> Self {
+        Self {
+            fingerprint: Some(fingerprint),
+            ..self
+        }
     }
 
     pub(crate) fn identity(self) -> Identity {
@@ -92,7 +107,10 @@ impl Kind {
     }
 
     /// What stands for the type and its version in an envelope.
-    pub(crate) fn fingerprint(self) -> u64 {
+    pub(crate) fn fingerprint(&self) -> u64 {
+        if let Some(known) = self.fingerprint {
+            return known;
+        }
         // An odd number, so that no two versions of one type have the same fingerprint; that of the first is the shape's own.
         const APART: u64 = 0x9e37_79b9_7f4a_7c15;
         let shape = (self.facts)().shape.fingerprint;
