@@ -11,6 +11,7 @@ use crate::call::{Call, Ttl};
 use crate::config::{CacheBuilder, CacheConfig};
 use crate::entry::{self, Found, Query};
 use crate::error::{Error, ErrorKind};
+use crate::held::Held;
 use crate::inner::{Inner, error};
 use crate::invalidate::{self, Doomed, Pending};
 use crate::invalidated::{Invalidated, Reach};
@@ -193,13 +194,13 @@ impl Cache {
         }
         let call = Box::new(Call {
             site: None,
-            cache: Arc::clone(&self.inner),
+            cache: Held::Own(Arc::clone(&self.inner)),
             key,
             kind,
             ttl: Ttl::Fixed(ttl),
             ruling: None,
             terms,
-            counters,
+            counters: Held::Own(counters),
             limit: None,
             intent: None,
         });

@@ -28,6 +28,7 @@ use crate::clock;
 use crate::collection::Absent;
 use crate::entry::{Aged, Found, Query};
 use crate::flight::{Cabin, Follower, Joined, Landing, Seat, Ticket};
+use crate::held::Held;
 use crate::inner::Inner;
 use crate::intent::Intent;
 use crate::key::{Key, Unwritable};
@@ -60,14 +61,14 @@ const MAX_CHANGES: usize = 3;
 pub(crate) struct Call {
     /// `None` for a loader by hand.
     pub(crate) site: Option<&'static CallSite>,
-    pub(crate) cache: Arc<Inner>,
+    pub(crate) cache: Held<Arc<Inner>>,
     pub(crate) key: Key,
     pub(crate) kind: Kind,
     pub(crate) ttl: Ttl,
     /// What the value has to say of that.
     pub(crate) ruling: Option<Ruling>,
     pub(crate) terms: Terms,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) counters: Held<Arc<Counters>>,
     /// How many bodies of this function may run at once.
     pub(crate) limit: Option<Arc<Limit>>,
     /// What is to become of it, if not what becomes of any call.

@@ -227,7 +227,7 @@ impl<'a> Probe<'a> {
     }
 
     async fn read(&self, remote: &Arc<Remote>) -> Result<Shared, String> {
-        let view = self.cache.near.view(&self.key);
+        let view = self.query().view();
         let read = remote.look_up(&self.key, Watch::None).await;
         let read = read.map_err(|trouble| trouble.to_string())?;
         if read.entry().is_none() {

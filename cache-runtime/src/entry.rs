@@ -3,6 +3,7 @@
 mod away;
 mod carried;
 mod judge;
+mod kept;
 mod many;
 mod parcel;
 mod standing;
@@ -11,13 +12,11 @@ mod times;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock;
 use crate::inner::Inner;
 use crate::intent::Intent;
 use crate::key::{Key, Tags};
 use crate::log;
-use crate::near::coherence::Teller;
-use crate::near::{self, Asker, Caller, Entry, Epochs, Kept, View, is_early};
+use crate::near::{Asker, Caller, Kept, View, is_early};
 use crate::policy::{Age, Coalesce, Terms};
 use crate::seen::{Seen, SeenRemote};
 use crate::stats::Counters;
@@ -123,10 +122,23 @@ impl Query<'_> {
         }
     }
 
+    /// The state of the near tier before a read whose value may be kept there; `None` where none is.
+    pub(crate) fn view(self) -> Option<View> {
+        // Before the read: what is heard from here on is newer than what it finds.
+        let is_kept = self.terms.near.allow();
+        is_kept.then(|| self.cache.near.view(self.key))
+    }
+
+    /// The view of one who found nothing to return. Where nothing that was read is kept it may be younger than the read: a load
+    /// that he begins is younger still, and one that he joins, under the same view, is no older than what had ended before he
+    /// came.
+    fn viewed(self, view: Option<View>) -> View {
+        view.unwrap_or_else(|| self.cache.near.view(self.key))
+    }
+
     /// Looks in the tier that is in use: Redis while it answers, else the process.
     pub(crate) async fn fetch(self) -> Found {
-        // Before the read: what is heard from here on is newer than what it finds.
-        let view = self.cache.near.view(self.key);
+        let view = self.view();
         match self.ask_redis(view).await {
             Ok(answer) => self.found(answer, view),
             Err(away) => self.find_here(view, away),
@@ -136,7 +148,7 @@ impl Query<'_> {
     /// The same for a leader, whom others follow. While Redis does not answer it finds nothing that is fresh: what the process
     /// has is its own alone, and looked for once it knows that it goes without Redis.
     pub(crate) async fn fetch_to_share(self) -> Found {
-        let view = self.cache.near.view(self.key);
+        let view = self.view();
         match self.ask_redis(view).await {
             Ok(answer) => self.found(answer, view),
             Err(away) => self.nothing_here(view, away),
@@ -144,7 +156,7 @@ impl Query<'_> {
     }
 
     /// What the answer of Redis to a look-up amounts to, or that there is none.
-    pub(crate) async fn answer(self, read: Result<Read, Trouble>, view: View) -> Found {
+    pub(crate) async fn answer(self, read: Result<Read, Trouble>, view: Option<View>) -> Found {
         let answer = match answered(read, self.counters) {
             Ok(read) => self.weigh(read, view).await,
             Err(away) => Err(away),
@@ -155,10 +167,10 @@ impl Query<'_> {
         }
     }
 
-    fn found(self, answer: Answer, view: View) -> Found {
+    fn found(self, answer: Answer, view: Option<View>) -> Found {
         let seen = |remote: Box<SeenRemote>| {
             Box::new(Seen {
-                near: view,
+                near: self.viewed(view),
                 remote: Some(*remote),
                 failed: false,
             })
@@ -174,16 +186,16 @@ impl Query<'_> {
     }
 
     /// What the process has, while Redis is not there or does not answer.
-    fn find_here(self, view: View, away: Away) -> Found {
+    fn find_here(self, view: Option<View>, away: Away) -> Found {
         if let Some(value) = self.near() {
             return Found::Value(value);
         }
         self.nothing_here(view, away)
     }
 
-    fn nothing_here(self, view: View, away: Away) -> Found {
+    fn nothing_here(self, view: Option<View>, away: Away) -> Found {
         let seen = Box::new(Seen {
-            near: view,
+            near: self.viewed(view),
             remote: None,
             failed: away == Away::Failed,
         });
@@ -214,13 +226,13 @@ impl Query<'_> {
     }
 
     /// What Redis has.
-    async fn ask_redis(self, view: View) -> Result<Answer, Away> {
+    async fn ask_redis(self, view: Option<View>) -> Result<Answer, Away> {
         let remote = self.cache.remote.as_ref().ok_or(Away::Known)?;
         let read = answered(remote.look_up(self.key, self.watch()).await, self.counters)?;
         self.weigh(read, view).await
     }
 
-    async fn weigh(self, read: Read, view: View) -> Result<Answer, Away> {
+    async fn weigh(self, read: Read, view: Option<View>) -> Result<Answer, Away> {
         match self.unpack(read, view) {
             Ok(answer) => Ok(answer),
             Err(wider) => Box::pin(self.ask_wider(wider)).await,
@@ -232,14 +244,15 @@ impl Query<'_> {
         let remote = self.cache.remote.as_ref().ok_or(Away::Known)?;
         let Wider { levels, tags, read } = *wider;
         let key = self.key.widened(levels, tags);
-        let view = self.cache.near.view(&key);
+        let query = Query { key: &key, ..self };
+        let view = query.view();
         let again = answered(remote.look_up(&key, self.watch()).await, self.counters)?;
         // Older than the second answer, so that a fill under them is no younger than it says.
         let older = |mut seen: Box<SeenRemote>| {
             seen.generations = read.generations().clone();
             seen
         };
-        Ok(match (Query { key: &key, ..self }).unpack(again, view) {
+        Ok(match query.unpack(again, view) {
             Ok(Answer::Value(value)) => Answer::Value(value),
             Ok(Answer::Aged(aged, seen)) => Answer::Aged(aged, older(seen)),
             Ok(Answer::Nothing(seen)) => Answer::Nothing(older(seen)),
@@ -249,30 +262,30 @@ impl Query<'_> {
     }
 
     /// The value of an entry that may answer, which is kept in process as well; else what was seen.
-    fn unpack(self, read: Read, view: View) -> Result<Answer, Box<Wider>> {
-        let (value, age) = match judge(self, &read) {
-            Ok(Some(judged)) => {
-                let stored = judged.age();
-                let Judged { envelope, life } = judged;
-                let value = self.open(&envelope);
-                if value.is_some() {
-                    self.note(Source::Redis, || stored);
-                }
-                let age = match life {
-                    Life::Expired(since) => Some(Age::Expired(since)),
-                    Life::Left(left) => {
-                        let header = &envelope.header;
-                        let took = Duration::from_millis(header.load_ms.into());
-                        if let Some(value) = &value {
-                            let age = stored;
-                            let entry = (header.origin, Times { left, took, age });
-                            self.keep(value, entry, view, read.teller());
-                        }
-                        is_early(took, left, self.terms.early).then_some(Age::Early)
-                    }
-                };
-                (value, age)
+    fn unpack(self, read: Read, view: Option<View>) -> Result<Answer, Box<Wider>> {
+        let opened = judge(self, &read, |judged| {
+            let Judged { envelope, life } = *judged;
+            let value = self.open(envelope);
+            if value.is_some() {
+                self.note(Source::Redis, || judged.age());
             }
+            let age = match life {
+                Life::Expired(since) => Some(Age::Expired(since)),
+                Life::Left(left) => {
+                    let header = &envelope.header;
+                    let took = Duration::from_millis(header.load_ms.into());
+                    if let (Some(value), Some(view)) = (&value, view) {
+                        let age = judged.age();
+                        let entry = (header.origin, Times { left, took, age });
+                        self.keep(value, entry, view, read.teller());
+                    }
+                    is_early(took, left, self.terms.early).then_some(Age::Early)
+                }
+            };
+            (value, age)
+        });
+        let (value, age) = match opened {
+            Ok(Some(opened)) => opened,
             Ok(None) => (None, None),
             Err(Mismatch::Wider { levels, tags }) => {
                 return Err(Box::new(Wider { levels, tags, read }));
@@ -306,79 +319,6 @@ impl Query<'_> {
         let decoded = (self.kind.decode)(envelope.header.codec, &payload);
         decoded.inspect_err(|problem| reject(problem)).ok()
     }
-
-    /// Keeps in process what Redis has just answered, or stored: of which nothing was heard since `view`,
-    /// and of whose changes `teller` will tell. Answers its bytes.
-    pub(crate) fn keep(
-        self,
-        value: &Shared,
-        (origin, times): (u64, Times),
-        view: View,
-        teller: Option<&Arc<Teller>>,
-    ) -> usize {
-        let left = times.left.min(self.terms.near.bound(teller.is_some()));
-        if left.is_zero() {
-            return 0;
-        }
-        let entry = self.near_entry(value, origin, view, Times { left, ..times });
-        let source = teller.cloned();
-        let source = source.map_or(near::Source::Untold, near::Source::Told);
-        let kept_until = clock::after(entry.expires, self.terms.stale.longest());
-        let entry = Entry {
-            source,
-            kept_until,
-            ..entry
-        };
-        let bytes = entry.bytes;
-        let near = &self.cache.near;
-        near.insert_unless_told(self.key.as_str(), entry, view);
-        bytes
-    }
-
-    /// A value as the in-process tier keeps it without Redis: where there is one, expired or not, never for longer than the
-    /// fallback ttl, because others may invalidate and nobody tells.
-    pub(crate) fn near_entry(self, value: &Shared, origin: u64, view: View, times: Times) -> Entry {
-        let kept = times.left.saturating_add(self.terms.stale.longest());
-        let kept = match &self.cache.remote {
-            Some(_) => kept.min(self.cache.config.fallback_ttl),
-            None => kept,
-        };
-        let now = clock::now();
-        Entry {
-            value: Arc::clone(value),
-            identity: self.kind.identity(),
-            origin,
-            tagging: self.terms.tagging,
-            epoch: view.epoch,
-            places: Epochs::places(self.key.groups()),
-            source: near::Source::Process,
-            expires: clock::after(now, times.left),
-            filled: clock::before(now, times.age),
-            took: times.took,
-            kept_until: clock::after(now, kept),
-            bytes: (self.kind.weigh)(value),
-        }
-    }
-
-    /// A value as the in-process tier keeps it for functions that are not async: where there is a Redis, apart.
-    pub(crate) fn plain_entry(
-        self,
-        value: &Shared,
-        view: View,
-        (life, took): (Duration, Duration),
-    ) -> Entry {
-        let times = Times::of_a_new_value(life, took);
-        let entry = self.near_entry(value, self.key.origin(), view, times);
-        if self.cache.remote.is_none() {
-            return entry;
-        }
-        Entry {
-            source: near::Source::Plain,
-            // It may outlive the fallback ttl, which is not its bound.
-            kept_until: entry.expires,
-            ..entry
-        }
-    }
 }
 
 /// An entry that names other levels or tags than were asked for, and what was read with it.
@@ -393,3 +333,6 @@ pub(crate) fn generations(seen: &Seen) -> Option<Generations> {
     let remote = seen.remote.as_ref()?;
     remote.generations.iter().copied().collect()
 }
+
+#[cfg(all(test, feature = "redis", feature = "fallback", feature = "bincode"))]
+mod tests;

@@ -4,7 +4,7 @@
 use std::ops::Deref;
 
 /// A handle that is borrowed for ever, or owned.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Held<T: 'static> {
     Forever(&'static T),
     Own(T),

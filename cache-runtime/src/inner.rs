@@ -25,6 +25,7 @@ use crate::site::{Bound, CallSite};
 use crate::stats::{Book, Counters};
 use crate::store::Trouble;
 use crate::turns::Turns;
+use crate::value::Kind;
 
 /// What all handles of one cache share.
 pub(crate) struct Inner {
@@ -119,6 +120,14 @@ impl Inner {
             let mut bounds = self.bounds.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(bounds.entry(address).or_insert(bound))
         })
+    }
+
+    /// A type of a function's values, with its fingerprint where that may be asked for: it takes a look at the whole type.
+    pub(crate) fn known(&self, bound: &Bound, kind: Kind) -> Kind {
+        match self.remote {
+            Some(_) => bound.known(kind),
+            None => kind,
+        }
     }
 
     /// No flight for this entry is joined any more, nor may it fill the near tier.

@@ -134,11 +134,9 @@ async fn get(
     if missing.is_empty() {
         return Ok(found);
     }
-    let keys: Vec<Key> = missing
-        .iter()
-        .filter_map(|at| queries.get(*at).map(|query| query.key.clone()))
-        .collect();
-    let views: Vec<_> = keys.iter().map(|key| cache.near.view(key)).collect();
+    let asked = missing.iter().filter_map(|at| queries.get(*at));
+    let keys: Vec<Key> = asked.clone().map(|query| query.key.clone()).collect();
+    let views: Vec<_> = asked.map(|query| query.view()).collect();
     let reads = match remote.look_up_many(&keys).await {
         Ok(reads) => reads,
         Err(trouble) => return Inner::failed(&trouble).map(|()| found),

@@ -16,6 +16,7 @@ use crate::policy::Policy;
 use crate::random;
 use crate::secret::HashKey;
 use crate::stats::Counters;
+use crate::value::Kind;
 
 /// One annotated function.
 #[derive(Debug)]
@@ -181,6 +182,7 @@ impl CallSite {
             origin,
             style: self.style,
             first: OnceLock::new(),
+            fingerprint: OnceLock::new(),
             near,
             is_usual: near && !self.policy.early,
             counters,
@@ -204,6 +206,8 @@ pub(crate) struct Bound {
     style: KeyStyle,
     /// The first instantiation that was called, which is nearly always the only one.
     first: OnceLock<Instance>,
+    /// The type of the first value that was asked for, in the version of the function, and what stands for it in Redis.
+    fingerprint: OnceLock<(TypeId, u64)>,
     /// Whether the cache keeps its values in process.
     pub(crate) near: bool,
     /// Whether nothing else decides a call but what is kept there.
@@ -280,6 +284,16 @@ impl Bound {
         Ok(origin)
     }
 
+    /// A type of this function's values, with its fingerprint where it is the first one's, which it nearly always is.
+    pub(crate) fn known(&self, kind: Kind) -> Kind {
+        let type_id = kind.identity().type_id;
+        let found = || (type_id, kind.fingerprint());
+        match self.fingerprint.get_or_init(found) {
+            (first, fingerprint) if *first == type_id => kind.known_as(*fingerprint),
+            _ => kind,
+        }
+    }
+
     /// The levels of a key that was written.
     pub(crate) fn levels(&self, text: &str) -> Levels {
         match self.style {
@@ -350,4 +364,24 @@ fn owner(name: &str, path: &str) -> Option<u64> {
 /// Of a template the user says who shares it, but generics cannot stand in it; only they bring a `<` into the name.
 fn instantiation(name: &str) -> Option<u64> {
     name.contains('<').then(|| xxh3_64(name.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_that_is_remembered_is_of_the_first_type_alone() {
+        static SITE: CallSite = CallSite::new("rows", "app", Policy::DEFAULT);
+        let bound = SITE.bind("", false, Arc::default());
+        let (number, text) = (Kind::of::<u64>(), Kind::of::<String>());
+        let of_the_number = number.fingerprint();
+        for _ in 0..2 {
+            assert_eq!(bound.known(number).fingerprint(), of_the_number);
+            assert_eq!(bound.known(text).fingerprint(), text.fingerprint());
+        }
+        assert_ne!(of_the_number, text.fingerprint());
+        let other = bound.known(number).in_version(2);
+        assert_eq!(other.fingerprint(), number.in_version(2).fingerprint());
+    }
 }

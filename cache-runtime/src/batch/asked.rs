@@ -9,6 +9,7 @@ use crate::__private::asks_near;
 use crate::call::{Call, Ttl};
 use crate::collection::{Collection, Grip, Holding};
 use crate::entry;
+use crate::held::Held;
 use crate::inner::Inner;
 use crate::intent::{Intent, Purpose};
 use crate::key::{Key, KeyWriter, Unwritable};
@@ -129,9 +130,9 @@ impl Site<'_> {
             ttl,
             ruling: None,
             terms,
-            counters: Arc::clone(&self.bound.counters),
+            counters: Held::Own(Arc::clone(&self.bound.counters)),
             limit: self.bound.limit.clone(),
-            cache: Arc::clone(self.cache),
+            cache: Held::Own(Arc::clone(self.cache)),
             intent: self.intent.map(Arc::clone),
         }
     }

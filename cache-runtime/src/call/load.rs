@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
-use super::look::Look;
+use super::look::LookToTake;
 use super::{Call, Load, Turn};
 use crate::advice;
 use crate::clock;
@@ -175,9 +175,10 @@ impl Call {
         let turn = match &self.intent {
             None => {
                 let began = self.cache.flights.ticket();
-                match Look::new(self).await {
-                    Found::Value(value) => Turn::Found(value),
-                    found => self.go_on(began, found).await,
+                match LookToTake::new(self, hands).await {
+                    Ok(value) => return Ok(value),
+                    Err(Found::Value(value)) => Turn::Found(value),
+                    Err(found) => self.go_on(began, found).await,
                 }
             }
             Some(intent) => self.act(intent).await,

@@ -8,6 +8,7 @@ use crate::cache::Cache;
 use crate::config::CacheConfig;
 use crate::entry::Times;
 use crate::flight::{Flights, Follower, Joined, Landing, Seat};
+use crate::held::Held;
 use crate::policy::Terms;
 use crate::seen::Seen;
 use crate::value::{Kind, Shared};
@@ -29,13 +30,13 @@ fn call(is_plain: bool) -> (Call, Seen) {
     };
     let call = Call {
         site: None,
-        cache,
+        cache: Held::Own(cache),
         key,
         kind: Kind::of::<u64>(),
         ttl: Ttl::Fixed(TTL),
         ruling: None,
         terms,
-        counters,
+        counters: Held::Own(counters),
         limit: None,
         intent: None,
     };

@@ -13,7 +13,7 @@ use crate::value::envelope::{self, Envelope, Header, Rejected};
 
 /// An entry that may answer.
 pub(super) struct Judged<'a> {
-    pub(super) envelope: Envelope<'a>,
+    pub(super) envelope: &'a Envelope<'a>,
     pub(super) life: Life,
 }
 
@@ -33,6 +33,7 @@ impl Judged<'_> {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Life {
     Left(Duration),
     /// So long ago, which is not longer than expired values are of use.
@@ -62,32 +63,48 @@ pub(super) enum Mismatch {
     },
 }
 
-/// Whether an entry may answer a question now. `Ok(None)`: there is none.
-pub(super) fn judge<'a>(query: Query<'_>, read: &'a Read) -> Result<Option<Judged<'a>>, Mismatch> {
+/// What `then` makes of an entry, if it may answer a question now. `Ok(None)`: there is none.
+///
+/// It is shown where it was taken apart: to hand it on would be to copy it, several times.
+pub(super) fn judge<T>(
+    query: Query<'_>,
+    read: &Read,
+    then: impl FnOnce(&Judged<'_>) -> T,
+) -> Result<Option<T>, Mismatch> {
     let Some(entry) = read.entry() else {
         return Ok(None);
     };
-    let envelope = envelope::read(entry).map_err(Mismatch::Rejected)?;
+    let envelope = envelope::read(entry);
+    let envelope = match &envelope {
+        Ok(envelope) => envelope,
+        Err(rejected) => return Err(Mismatch::Rejected(*rejected)),
+    };
     if envelope.header.fingerprint != query.kind.fingerprint() {
         return Err(Mismatch::Type);
     }
-    judge_of_any_type(
-        query.cache,
-        query.key,
-        query.terms.stale.longest(),
-        envelope,
-        read.generations(),
-    )
-    .map(Some)
+    let now_ms = || now_ms(query.cache);
+    let at = match query.terms.near.allow() {
+        // What is kept of it is kept from now on.
+        true => now_ms(),
+        false => read.looked_at(now_ms),
+    };
+    let stale = query.terms.stale.longest();
+    let life = judge_of_any_type(query.key, envelope, read.generations(), (at, stale))?;
+    Ok(Some(then(&Judged { envelope, life })))
 }
 
-pub(super) fn judge_of_any_type<'a>(
-    cache: &Inner,
+/// What time it is for the server.
+pub(super) fn now_ms(cache: &Inner) -> u64 {
+    cache.remote.as_ref().map_or(0, |remote| remote.now_ms())
+}
+
+/// `at` is what time it is for the server.
+pub(super) fn judge_of_any_type(
     key: &Key,
-    stale: Duration,
-    envelope: Envelope<'a>,
+    envelope: &Envelope<'_>,
     generations: &[Option<u64>],
-) -> Result<Judged<'a>, Mismatch> {
+    (at, stale): (u64, Duration),
+) -> Result<Life, Mismatch> {
     let header = &envelope.header;
     if header.key_hash != envelope::key_hash(key.as_str()) {
         return Err(Mismatch::Key);
@@ -96,15 +113,14 @@ pub(super) fn judge_of_any_type<'a>(
         return Err(Mismatch::Origin);
     }
     // Before the expiry: what was invalidated is never returned, however long stale values are.
-    check_groups(key, &envelope, generations)?;
-    let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
-    let life = match header.expires_at_ms.saturating_sub(now_ms) {
-        0 => Life::Expired(Duration::from_millis(now_ms - header.expires_at_ms)),
+    check_groups(key, envelope, generations)?;
+    let life = match header.expires_at_ms.saturating_sub(at) {
+        0 => Life::Expired(Duration::from_millis(at - header.expires_at_ms)),
         left => Life::Left(Duration::from_millis(left)),
     };
     match life {
         Life::Expired(since) if since >= stale => Err(Mismatch::Expired),
-        life => Ok(Judged { envelope, life }),
+        life => Ok(life),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) async fn fetch_many(queries: &[Query<'_>]) -> Vec<Found> {
 
 async fn fetch_some(queries: &[Query<'_>]) -> Vec<Found> {
     // Before the read: what is heard from here on is newer than what it finds.
-    let views = queries.iter().map(|query| query.cache.near.view(query.key));
+    let views = queries.iter().map(|query| query.view());
     let views: Vec<_> = views.collect();
     let remote = queries
         .first()

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::judge::{Judged, Life, Mismatch, judge_of_any_type};
+use super::judge::{Life, Mismatch, judge_of_any_type, now_ms};
 use crate::clock;
 use crate::inner::Inner;
 use crate::key::Key;
@@ -43,7 +43,7 @@ pub(crate) async fn standing(
         }
         Ok(_) | Err(_) => (key.clone(), read),
     };
-    let left = judged(cache, &key, &read).map(|judged| match judged.life {
+    let left = judged(cache, &key, &read).map(|life| match life {
         Life::Left(left) => Some(left),
         Life::Expired(_) => None,
     });
@@ -56,15 +56,16 @@ pub(crate) async fn standing(
     })
 }
 
-fn judged<'a>(cache: &Inner, key: &Key, read: &'a Read) -> Result<Judged<'a>, Mismatch> {
+fn judged(cache: &Inner, key: &Key, read: &Read) -> Result<Life, Mismatch> {
     let read_entry = read.entry().map(envelope::read);
     let Some(Ok(envelope)) = read_entry else {
         return Err(Mismatch::Key);
     };
-    let judged = judge_of_any_type(cache, key, Duration::ZERO, envelope, read.generations())?;
+    let at = (now_ms(cache), Duration::ZERO);
+    let life = judge_of_any_type(key, &envelope, read.generations(), at)?;
     let keys = cache.config.encryption.as_ref();
-    match judged.envelope.open(key.as_str(), keys) {
-        Ok(_) => Ok(judged),
+    match envelope.open(key.as_str(), keys) {
+        Ok(_) => Ok(life),
         Err(_) => Err(Mismatch::Key),
     }
 }
@@ -95,7 +96,7 @@ impl Standing {
         let envelope = self.envelope()?;
         let keys = cache.config.encryption.as_ref();
         let payload = envelope.open(self.key.as_str(), keys).ok()?;
-        let now_ms = cache.remote.as_ref().map_or(0, |remote| remote.now_ms());
+        let now_ms = now_ms(cache);
         let tags = envelope.tags();
         let mut header = envelope.header;
         header.stamp = remote::new_token();

@@ -7,6 +7,7 @@ use crate::cache::Cache;
 use crate::call::{Call as CachedCall, Ttl};
 use crate::entry as entries;
 use crate::global;
+use crate::held::Held;
 use crate::inner::Inner;
 use crate::intent::{self, Intent, Purpose, Reached, Unnamed};
 use crate::key::raw::{Check, Notes, Raw};
@@ -37,12 +38,18 @@ pub(super) struct Beginning<'a> {
 struct Begun<'a> {
     cache: &'a Arc<Inner>,
     bound: &'a Arc<Bound>,
+    /// The same where they are there for ever, so that a call which goes on need not count them.
+    forever: Option<Forever>,
     intent: Option<Arc<Intent>>,
     /// See `Terms::early`.
     early: f64,
     /// Whether what the process has is an answer.
     near: bool,
 }
+
+/// A cache and a function's part in it that are never gone.
+#[derive(Clone, Copy)]
+struct Forever(&'static Arc<Inner>, &'static Arc<Bound>);
 
 /// What most calls find: the cache and the instantiation that the function met first, and nothing to be known of them but
 /// what is cached. Theirs is the shortest way. None of them draws whether it is to load early: a number for that would be kept
@@ -112,6 +119,7 @@ impl Usual {
         let begun = Begun {
             cache,
             bound,
+            forever: Some(Forever(cache, bound)),
             intent: None,
             early: 0.0,
             near: true,
@@ -190,6 +198,7 @@ fn begin_bound(
     let begun = Begun {
         cache,
         bound,
+        forever: None,
         intent: None,
         early,
         near,
@@ -210,12 +219,13 @@ fn begin_bound(
 /// Of a function that keeps nothing in the process.
 fn begin_distant(
     beginning: &mut Beginning<'_>,
-    cache: &Arc<Inner>,
-    bound: &Arc<Bound>,
+    cache: &'static Arc<Inner>,
+    bound: &'static Arc<Bound>,
 ) -> Option<Box<CachedCall>> {
     let begun = Begun {
         cache,
         bound,
+        forever: Some(Forever(cache, bound)),
         intent: None,
         early: beginning.site.policy().draw(),
         near: false,
@@ -262,6 +272,7 @@ fn begin_unusual(beginning: &mut Beginning<'_>) -> Option<Box<CachedCall>> {
     let begun = Begun {
         cache,
         bound: &bound,
+        forever: None,
         intent,
         early: match purpose {
             Some(Purpose::Refresh) => f64::INFINITY,
@@ -292,6 +303,7 @@ fn begin_with(
     let Begun {
         cache,
         bound,
+        forever,
         intent,
         early,
         near,
@@ -323,18 +335,30 @@ fn begin_with(
         bound.counters.near_hit();
         return None;
     }
-    Some(Box::new(CachedCall {
-        site: Some(site),
-        key: Key::new(text, bound.levels(text), origin),
-        kind: beginning.kind.in_version(policy.version),
-        ttl: Ttl::Fixed(cache.ttl(site.ttl(variable::ttl))),
-        ruling: None,
-        terms: cache.terms(policy, early),
-        counters: Arc::clone(&bound.counters),
-        limit: bound.limit.clone(),
-        cache: Arc::clone(cache),
-        intent,
-    }))
+    let (held, counters) = match forever {
+        Some(Forever(cache, bound)) => (Held::Forever(cache), Held::Forever(&bound.counters)),
+        None => (
+            Held::Own(Arc::clone(cache)),
+            Held::Own(Arc::clone(&bound.counters)),
+        ),
+    };
+    // It is large: made where it is to be, it is not copied there.
+    let call = Box::new_uninit();
+    Some(Box::write(
+        call,
+        CachedCall {
+            site: Some(site),
+            key: Key::new(text, bound.levels(text), origin),
+            kind: cache.known(bound, beginning.kind.in_version(policy.version)),
+            ttl: Ttl::Fixed(cache.ttl(site.ttl(variable::ttl))),
+            ruling: None,
+            terms: cache.terms(policy, early),
+            counters,
+            limit: bound.limit.clone(),
+            cache: held,
+            intent,
+        },
+    ))
 }
 
 /// Says why a call has no key.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::key::Key;
 use crate::near::coherence::Teller;
@@ -26,6 +27,8 @@ pub(crate) struct Answers {
     all: All,
     /// Who tells when any of it changes.
     teller: Option<Arc<Teller>>,
+    /// What time it was for the server when the first of them looked; 0 before that.
+    looked_at: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -80,7 +83,7 @@ impl Answers {
         teller: Option<Arc<Teller>>,
     ) -> Read {
         let all = All::One(found, generations);
-        let answers = Arc::new(Self { bytes, all, teller });
+        let answers = Arc::new(Self::new(bytes, all, teller));
         Read { answers, at: 0 }
     }
 
@@ -95,7 +98,16 @@ impl Answers {
         teller: Option<Arc<Teller>>,
     ) -> Arc<Self> {
         let all = All::Each(found, generations);
-        Arc::new(Self { bytes, all, teller })
+        Arc::new(Self::new(bytes, all, teller))
+    }
+
+    fn new(bytes: Vec<u8>, all: All, teller: Option<Arc<Teller>>) -> Self {
+        Self {
+            bytes,
+            all,
+            teller,
+            looked_at: AtomicU64::new(0),
+        }
     }
 
     /// For each that asked, in their order.
@@ -127,6 +139,19 @@ impl Read {
         Answers::of_one(Vec::new(), nothing, missing, None)
     }
 
+    /// What two find who asked together for one entry.
+    #[cfg(test)]
+    pub(crate) fn of_two(entry: Vec<u8>, generations: Tokens) -> Vec<Self> {
+        let found = Found {
+            entry: Span::of(0..entry.len()),
+            lease: None,
+            generations: 0,
+        };
+        let all = All::Each(vec![found; 2], vec![generations]);
+        let answers = Arc::new(Answers::new(entry, all, None));
+        answers.reads().collect()
+    }
+
     fn found(&self) -> Option<&Found> {
         match &self.answers.all {
             All::One(found, _) => Some(found),
@@ -153,6 +178,20 @@ impl Read {
             }
         };
         generations.unwrap_or(&NONE)
+    }
+
+    /// What time it was for the server, in milliseconds since 1970, when the first of those who asked together looked at the
+    /// answer: by then it was there, so what stands in it is as valid as it was then. The others need not ask for the time.
+    pub(crate) fn looked_at(&self, now_ms: impl FnOnce() -> u64) -> u64 {
+        // Relaxed: the number stands for itself, and where two are the first either is right.
+        match self.answers.looked_at.load(Ordering::Relaxed) {
+            0 => {
+                let now = now_ms();
+                self.answers.looked_at.store(now, Ordering::Relaxed);
+                now
+            }
+            looked_at => looked_at,
+        }
     }
 
     /// Who tells when any of it changes.

@@ -80,8 +80,9 @@ struct State {
 struct Asked {
     key: Key,
     watch: Watch,
-    /// From when on the answer is waited for.
-    since: Instant,
+    /// From when on the answer is waited for; `None`: he came while others were told, which takes no time that counts, so from
+    /// when that ends, or he is taken along.
+    since: Option<Instant>,
     /// Where its reader waits; `None`: he was told.
     place: Option<Place>,
 }
@@ -190,10 +191,11 @@ impl Batches {
             return Err(Alone(self));
         }
         let place = state.cells.wait(waker.clone());
+        let since = (!state.tells).then(clock::now);
         state.waiting.push(Asked {
             key: key.clone(),
             watch,
-            since: clock::now(),
+            since,
             place: Some(place),
         });
         state.count_readers();
@@ -238,6 +240,15 @@ impl State {
             0 => true,
             1 => self.waiting.len() * WORTH >= self.carried,
             _ => self.waiting.len() >= enough,
+        }
+    }
+
+    /// Nobody is told any more: who came meanwhile, and was not taken along, waits from now on.
+    fn end_telling(&mut self, now: Instant) {
+        self.tells = false;
+        let came = self.waiting.iter_mut().rev();
+        for asked in came.take_while(|asked| asked.since.is_none()) {
+            asked.since = Some(now);
         }
     }
 

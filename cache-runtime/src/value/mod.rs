@@ -31,6 +31,9 @@ use fingerprint::Shape;
 /// A value whose type only its owner knows.
 pub(crate) type Shared = Arc<dyn Any + Send + Sync>;
 
+/// Where a value may be put: an empty `Option` of its type.
+pub(crate) type Place<'a> = &'a mut dyn Any;
+
 /// What can be cached: every owned value that serde can write and read. `Arc<T>` makes hits free of copies.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be cached",
@@ -55,8 +58,12 @@ pub(crate) struct Kind {
     type_id: fn() -> TypeId,
     /// Which meaning its values have: `version` of the function, 0 without it and by hand.
     version: u32,
+    /// What stands for both in an envelope, where that is known.
+    fingerprint: Option<u64>,
     pub(crate) facts: fn() -> &'static Facts,
     pub(crate) decode: fn(Codec, &[u8]) -> Result<Shared, CodecError>,
+    /// The same for a place of the type's, which is then owned by one alone; false where that is of another type.
+    pub(crate) decode_into: fn(Codec, &[u8], Place<'_>) -> Result<bool, CodecError>,
     pub(crate) encode: fn(Codec, &Shared, &Facts, &mut Vec<u8>) -> Result<(), CodecError>,
     pub(crate) weigh: fn(&Shared) -> usize,
 }
@@ -66,8 +73,10 @@ impl Kind {
         Self {
             type_id: TypeId::of::<T>,
             version: 0,
+            fingerprint: None,
             facts: Facts::of::<T>,
             decode: decode::<T>,
+            decode_into: decode_into::<T>,
             encode: encode::<T>,
             weigh: weigh::<T>,
         }
@@ -75,7 +84,19 @@ impl Kind {
 
     /// The same type, with another meaning.
     pub(crate) const fn in_version(self, version: u32) -> Self {
-        Self { version, ..self }
+        Self {
+            version,
+            fingerprint: None,
+            ..self
+        }
+    }
+
+    /// The same, whose fingerprint need not be looked for.
+    pub(crate) fn known_as(self, fingerprint: u64) -> Self {
+        Self {
+            fingerprint: Some(fingerprint),
+            ..self
+        }
     }
 
     pub(crate) fn identity(self) -> Identity {
@@ -86,7 +107,10 @@ impl Kind {
     }
 
     /// What stands for the type and its version in an envelope.
-    pub(crate) fn fingerprint(self) -> u64 {
+    pub(crate) fn fingerprint(&self) -> u64 {
+        if let Some(known) = self.fingerprint {
+            return known;
+        }
         // An odd number, so that no two versions of one type have the same fingerprint; that of the first is the shape's own.
         const APART: u64 = 0x9e37_79b9_7f4a_7c15;
         let shape = (self.facts)().shape.fingerprint;
@@ -160,13 +184,15 @@ impl Facts {
     }
 }
 
-/// The two ways between a typed value and a shared one.
+/// The ways between a typed value and one whose type is not known.
 #[derive(Debug)]
 pub(crate) struct Hands<T> {
     /// The value, where it is a `T`: a clone where others have it as well.
     pub(crate) take: fn(Shared) -> Option<T>,
     /// A shared clone of the value.
     pub(crate) share: fn(&T) -> Shared,
+    /// Where one may be put that nobody else has.
+    pub(crate) place: fn(&mut Option<T>) -> Place<'_>,
 }
 
 impl<T> Clone for Hands<T> {
@@ -182,6 +208,7 @@ impl<T: Value> Hands<T> {
         Self {
             take: |value| value.downcast().ok().map(Arc::unwrap_or_clone),
             share: |value| Arc::new(value.clone()),
+            place: |place| place,
         }
     }
 }
@@ -194,6 +221,14 @@ pub(crate) fn take<T: Value>(value: &Shared) -> Option<T> {
 fn decode<T: Value>(codec: Codec, bytes: &[u8]) -> Result<Shared, CodecError> {
     let value: T = codec.decode(bytes)?;
     Ok(Arc::new(value))
+}
+
+fn decode_into<T: Value>(codec: Codec, bytes: &[u8], place: Place<'_>) -> Result<bool, CodecError> {
+    let Some(place) = place.downcast_mut::<Option<T>>() else {
+        return Ok(false);
+    };
+    *place = Some(codec.decode(bytes)?);
+    Ok(true)
 }
 
 fn encode<T: Value>(

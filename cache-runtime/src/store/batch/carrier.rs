@@ -98,8 +98,10 @@ impl Carrier {
                 return link;
             }
             let mut state = self.slot.batches.lock();
-            let is_late = |asked: &Asked| clock::after(asked.since, self.store.timeout) <= due;
-            let on_time = state.waiting.iter().position(|asked| !is_late(asked));
+            let timeout = self.store.timeout;
+            let is_late = |since: Instant| clock::after(since, timeout) <= due;
+            let is_on_time = |asked: &Asked| !asked.since.is_some_and(is_late);
+            let on_time = state.waiting.iter().position(is_on_time);
             let late = on_time.unwrap_or(state.waiting.len());
             let late: Vec<Asked> = state.waiting.drain(..late).collect();
             drop(state);
@@ -111,8 +113,9 @@ impl Carrier {
     /// When the first who waits has waited long enough, if he came before that moment.
     fn due(&self, before: Instant) -> Option<Instant> {
         let state = self.slot.batches.lock();
-        let first = state.waiting.first().filter(|first| first.since < before)?;
-        Some(clock::after(first.since, self.store.timeout))
+        let since = state.waiting.first()?.since;
+        let since = since.filter(|since| *since < before)?;
+        Some(clock::after(since, self.store.timeout))
     }
 
     /// Whether there is nothing to do for it any more: nobody waits, or so few that they are left to one that is under way.
@@ -152,8 +155,9 @@ impl Carrier {
         }
         // A connection that has to be made has a deadline of its own.
         if let Some((began, connected)) = connecting {
-            for asked in asked.iter_mut().filter(|asked| asked.since >= began) {
-                asked.since = connected;
+            let came_meanwhile = |since: Option<Instant>| since.is_none_or(|since| since >= began);
+            for asked in asked.iter_mut().filter(|asked| came_meanwhile(asked.since)) {
+                asked.since = Some(connected);
             }
         }
         Batch::new(&self.slot, asked)
@@ -339,6 +343,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.batches.lock().tells = false;
+        let now = clock::now();
+        self.0.batches.lock().end_telling(now);
     }
 }

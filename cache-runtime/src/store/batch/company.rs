@@ -15,6 +15,8 @@ use crate::store::slots::Slot;
 pub(super) struct Batch {
     slot: Arc<Slot>,
     pub(super) asked: Vec<Asked>,
+    /// From when on those wait of whom nothing else is known.
+    since: Instant,
     /// How many of them, from the front, have waited as long as an answer may take.
     late: usize,
     /// Whether one of them was told that this is a timeout, which counts as one.
@@ -26,6 +28,7 @@ impl Batch {
         Self {
             slot: Arc::clone(slot),
             asked,
+            since: clock::now(),
             late: 0,
             said_late: false,
         }
@@ -34,7 +37,11 @@ impl Batch {
     /// When the next of them has waited long enough; `None`: nobody waits any more.
     pub(super) fn due(&self, timeout: Duration) -> Option<Instant> {
         let next = self.asked.get(self.late)?;
-        Some(clock::after(next.since, timeout))
+        Some(clock::after(self.since_of(next), timeout))
+    }
+
+    fn since_of(&self, asked: &Asked) -> Instant {
+        asked.since.unwrap_or(self.since)
     }
 
     /// Tells those who have waited long enough.
@@ -78,8 +85,13 @@ impl Batch {
     }
 
     pub(super) fn wait_longer(&mut self, duration: Duration) {
-        for asked in &mut self.asked {
-            asked.since = clock::after(asked.since, duration);
+        self.since = clock::after(self.since, duration);
+        for since in self
+            .asked
+            .iter_mut()
+            .filter_map(|asked| asked.since.as_mut())
+        {
+            *since = clock::after(*since, duration);
         }
     }
 
@@ -91,8 +103,11 @@ impl Batch {
             return;
         }
         let one_of_them = self.asked.len() > 1 && concerns_one_key(trouble);
+        let since = self.since;
         self.tell_all(|asked| match one_of_them {
-            true => Told::AskAlone { since: asked.since },
+            true => Told::AskAlone {
+                since: asked.since.unwrap_or(since),
+            },
             false => Told::Read(Err(trouble.clone())),
         });
     }

@@ -236,7 +236,10 @@ impl Names {
             first + entry.len()..second,
             second + entry.len()..out.len(),
         ];
-        self.around = parts.map(|part| out.get(part).unwrap_or_default().to_vec());
+        for (known, part) in self.around.iter_mut().zip(parts) {
+            known.clear();
+            known.extend_from_slice(out.get(part).unwrap_or_default());
+        }
         self.length = Some(entry.len());
     }
 }

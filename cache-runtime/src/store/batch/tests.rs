@@ -23,7 +23,7 @@ fn waits_since(slot: &Arc<Slot>, since: Instant) -> (Carried, Asked) {
     let asked = Asked {
         key: key("video:1"),
         watch: Watch::None,
-        since,
+        since: Some(since),
         place,
     };
     let slot = Arc::clone(slot);
@@ -98,6 +98,36 @@ async fn only_who_came_while_a_connection_was_made_has_a_deadline_from_then() {
     assert_eq!(loaded(None), (Some(after(1)), Some(after(3))));
     let connecting = Some((after(1), after(5)));
     assert_eq!(loaded(connecting), (Some(after(1)), Some(after(6))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_others_are_told_waits_from_when_he_is_taken_along_or_they_are_through() {
+    let (store, slot) = store_and_slot();
+    let turn = Turn::begin(&slot).await;
+    let comes = || {
+        slot.batches.lock().carriers = CARRIERS;
+        let key = key("video:1");
+        let place = slot
+            .batches
+            .enter(&slot, &store, (&key, Watch::None), Waker::noop());
+        assert!(place.is_ok());
+    };
+    let taken_along = || Carrier::new(&slot, &store).load(None).due(TIMEOUT);
+    comes();
+    clock::advance(TIMEOUT).await;
+    assert_eq!(taken_along(), Some(clock::after(clock::now(), TIMEOUT)));
+
+    comes();
+    comes();
+    clock::advance(TIMEOUT).await;
+    drop(turn);
+    let through = clock::now();
+    clock::advance(TIMEOUT).await;
+    assert_eq!(taken_along(), Some(clock::after(through, TIMEOUT)));
+    comes();
+    let came = clock::now();
+    clock::advance(TIMEOUT).await;
+    assert_eq!(taken_along(), Some(clock::after(came, TIMEOUT)));
 }
 
 #[test]

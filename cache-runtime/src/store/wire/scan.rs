@@ -130,11 +130,14 @@ pub(super) struct Element {
 }
 
 impl Element {
+    // Inlined, so that one of hundreds is no call, and is not handed on in memory.
+    #[inline(always)]
     pub(super) fn first(bytes: &[u8]) -> Option<Self> {
         Self::of_digits(bytes).or_else(|| Self::of_anything(bytes))
     }
 
     /// What nearly all are: nothing, or a number, which is no longer than any that means something.
+    #[inline(always)]
     fn of_digits(bytes: &[u8]) -> Option<Self> {
         let (&kind, rest) = bytes.split_first()?;
         if kind == b'_' && rest.starts_with(LINE_END) {
@@ -166,6 +169,7 @@ impl Element {
         None
     }
 
+    #[cold]
     fn of_anything(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(2).position(|two| two == LINE_END)?;
         let (&kind, text) = bytes.get(..end)?.split_first()?;
