@@ -110,7 +110,7 @@ pub(crate) fn before(end: Instant, duration: Duration) -> Instant {
 }
 
 /// Moves a paused clock.
-#[cfg(all(test, feature = "fallback"))]
+#[cfg(all(test, any(feature = "fallback", feature = "redis")))]
 pub(crate) async fn advance(duration: Duration) {
     tokio::time::advance(duration).await;
 }

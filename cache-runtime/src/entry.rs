@@ -334,5 +334,5 @@ pub(crate) fn generations(seen: &Seen) -> Option<Generations> {
     remote.generations.iter().copied().collect()
 }
 
-#[cfg(all(test, feature = "redis", feature = "fallback", feature = "bincode"))]
+#[cfg(test)]
 mod tests;

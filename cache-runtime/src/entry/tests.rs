@@ -1,3 +1,5 @@
+#![cfg(all(feature = "redis", feature = "fallback", feature = "bincode"))]
+
 use std::sync::Arc;
 
 use super::judge::judge;

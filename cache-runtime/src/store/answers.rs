@@ -140,7 +140,7 @@ impl Read {
     }
 
     /// What two find who asked together for one entry.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "redis", feature = "fallback", feature = "bincode"))]
     pub(crate) fn of_two(entry: Vec<u8>, generations: Tokens) -> Vec<Self> {
         let found = Found {
             entry: Span::of(0..entry.len()),

@@ -59,6 +59,14 @@ pub(crate) enum Watch {
     None,
 }
 
+#[cfg(feature = "redis")]
+impl Watch {
+    /// Who tells of changes to what was read over a connection. Of what nobody wanted to be told of it tells nobody.
+    fn teller(self, teller: Option<&Arc<Teller>>) -> Option<&Arc<Teller>> {
+        teller.filter(|_| self == Self::Kept)
+    }
+}
+
 /// What is told to one who is carried.
 #[cfg_attr(
     not(feature = "redis"),

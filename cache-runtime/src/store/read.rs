@@ -95,7 +95,7 @@ impl Store {
         let read = match Self::heard(&link, sent, texts_beside(answer)) {
             Ok(texts) => texts
                 .ok()
-                .and_then(|texts| taken_apart(texts, groups, link.teller())),
+                .and_then(|texts| taken_apart(texts, groups, watch.teller(link.teller()))),
             Err(trouble) => return Beside::Answered(Err(trouble)),
         };
         if read.is_none() {

@@ -202,7 +202,7 @@ impl Packed {
             texts.into_bytes(),
             found,
             generations,
-            teller.cloned(),
+            self.watch.teller(teller).cloned(),
         ))
     }
 }

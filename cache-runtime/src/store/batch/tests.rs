@@ -9,6 +9,7 @@ use super::*;
 use crate::config::CacheConfig;
 use crate::location::RedisUrl;
 use crate::near::Near;
+use crate::near::coherence::Teller;
 use crate::store::wire::Texts;
 
 const TIMEOUT: Duration = Duration::from_millis(100);
@@ -394,6 +395,19 @@ fn fewer_or_more_texts_than_were_asked_for_are_no_answer() {
     for count in 0..10 {
         let reads = taken_apart(&packed, vec![None; count]);
         assert_eq!(reads.is_some(), count == 2 * 2 + 2, "{count}");
+    }
+}
+
+#[test]
+fn of_what_nobody_wanted_to_be_told_of_nobody_tells() {
+    let teller = Arc::new(Teller::new());
+    for (watch, tells) in [(Watch::Kept, true), (Watch::None, false)] {
+        let packed = Packed::of(std::iter::once(&key("video:1")), watch);
+        let answers = packed.take_apart(Texts::of(vec![None; 4]), Some(&teller));
+        let read = answers.unwrap().reads().next().unwrap();
+        assert_eq!(read.teller().is_some(), tells);
+        assert_eq!(watch.teller(Some(&teller)).is_some(), tells);
+        assert!(watch.teller(None).is_none());
     }
 }
 
