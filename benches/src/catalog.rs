@@ -73,6 +73,7 @@ const BESIDE: &[&str] = &["ours_arc", "array_arc", "quick_cache_arc"];
 const CLONE: &[&str] = &[
     "ours_clone",
     "array_clone",
+    "far_clone",
     "quick_cache_clone",
     "cached_sharded_clone",
     "memoize_clone",
@@ -278,6 +279,7 @@ pub fn label(candidate: &str) -> &str {
         "ours_redis" => "cache-runtime, near = false",
         "quick_cache_arc" | "quick_cache_clone" => "quick_cache by hand, get_or_insert",
         "array_arc" | "array_clone" => "no cache: an array of the values",
+        "far_clone" => "no cache: an array of pointers to entries that point to values",
         "quick_cache_borrowed" => "quick_cache by hand, borrowed key",
         "moka_arc" | "moka_clone" => "moka by hand",
         "foyer_arc" | "foyer_clone" => "foyer by hand",

@@ -46,6 +46,7 @@ macro_rules! with_candidate {
             "ours_redis" => $function::<ours::Distant>($($argument),*).await,
             "array_arc" => $function::<array::Array<std::sync::Arc<crate::work::Video>>>($($argument),*).await,
             "array_clone" => $function::<array::Array<crate::work::Video>>($($argument),*).await,
+            "far_clone" => $function::<array::Far<crate::work::Video>>($($argument),*).await,
             "raw_redis" => $function::<raw::Raw>($($argument),*).await,
             #[cfg(feature = "cached")]
             "cached_arc" => $function::<cached::PlainShared>($($argument),*).await,
