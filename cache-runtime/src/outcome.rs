@@ -84,8 +84,9 @@ pub trait Held<V> {
     where
         V: Value;
 
-    /// A clone of the value, which is held by itself or by its core; `None` where that is of another type.
-    fn take(held: &Shared) -> Option<V>
+    /// Puts a clone of the value into its place, which is held by itself or by its core, unless that is of another type. It is
+    /// made there, and not copied.
+    fn take(held: &Shared, place: &mut Option<V>)
     where
         V: Value;
 }
@@ -104,11 +105,13 @@ impl<V> Held<V> for Itself {
     }
 
     #[inline(always)]
-    fn take(held: &Shared) -> Option<V>
+    fn take(held: &Shared, place: &mut Option<V>)
     where
         V: Value,
     {
-        value::take(held)
+        if let Some(value) = held.downcast_ref::<V>() {
+            *place = Some(value.clone());
+        }
     }
 }
 
@@ -121,11 +124,11 @@ impl<T: Any + Send + Sync> Held<Arc<T>> for Pointee {
     }
 
     #[inline(always)]
-    fn take(held: &Shared) -> Option<Arc<T>>
+    fn take(held: &Shared, place: &mut Option<Arc<T>>)
     where
         Arc<T>: Value,
     {
-        match Shared::clone(held).downcast() {
+        *place = match Shared::clone(held).downcast() {
             Ok(value) => Some(value),
             Err(whole) => take_from(&whole),
         }
@@ -233,7 +236,9 @@ mod tests {
     struct Local;
 
     fn took<V: Value, H: Held<V>>(held: &Shared) -> Option<V> {
-        H::take(held)
+        let mut place = None;
+        H::take(held, &mut place);
+        place
     }
 
     #[test]

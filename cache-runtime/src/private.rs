@@ -138,7 +138,7 @@ where
         if let Some(noted) = usual.check(notes)
             && KeyWriter::are_noted(noted, &arguments)
         {
-            found = O::Held::take(value);
+            O::Held::take(value, &mut found);
         }
         found.is_some()
     });
@@ -171,7 +171,7 @@ where
         write: arguments,
         core: O::Held::core,
         take: &mut |value| {
-            found = O::Held::take(value);
+            O::Held::take(value, &mut found);
             found.is_some()
         },
     };
