@@ -105,13 +105,11 @@ fn near(samples: &Samples) -> Vec<Row> {
         )
     };
     let plain = |name, candidate, figure| plain(samples, name, candidate, figure);
-    let threads_over = |name| {
-        let both = samples.ratio(
-            ["near_zipf_threads", "ours_arc", "ns"],
-            [name, "ours_arc", "ns"],
-        );
-        both.map(|spread| (times(spread, 2.0), String::new()))
-    };
+    let threads = samples.ratio(
+        ["near_zipf_threads", "ours_arc", "ns"],
+        ["near_zipf", "ours_arc", "ns"],
+    );
+    let threads = threads.map(|spread| (times(spread, 2.0), String::new()));
     vec![
         row(
             "near hit, `Arc`, one key: quicker than every annotated peer",
@@ -183,13 +181,7 @@ fn near(samples: &Samples) -> Vec<Row> {
             "a thread's time per near hit over that of a single thread, 10,000 keys",
             AtMost(1.5),
             TIMES,
-            threads_over("near_zipf"),
-        ),
-        row(
-            "the same over that of one of two processes that share nothing",
-            AtMost(1.5),
-            TIMES,
-            threads_over("near_zipf_beside"),
+            threads,
         ),
         row(
             "near hit in front of Redis over that in the process, one key",
